@@ -1,0 +1,85 @@
+"""The only place that reads time, sleeps or makes chance; others take a `Clock` and a `Random`."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, final
+
+
+class TimerHandle(Protocol):
+    """A pending call made by `Clock.call_later`."""
+
+    def cancel(self) -> None:
+        """Forget the call; harmless when it has already run."""
+
+
+class Clock(Protocol):
+    """Time as the runtime sees it: one source for intervals, one for timestamps.
+
+    Under simulation both are virtual, so code that takes a `Clock` runs there unmodified.
+    """
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary start; never goes back. For intervals and deadlines."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the wall-clock time as an aware UTC datetime. For timestamps shown to people."""
+        ...
+
+    async def sleep(self, delay: timedelta) -> None:
+        """Suspend the calling task for `delay`; a delay of zero or less yields once."""
+
+    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> TimerHandle:
+        """Run `callback` on the event loop after `delay`."""
+        ...
+
+
+@final
+class LoopClock:
+    """`Clock` of the running asyncio event loop; virtual where the loop's own time is virtual."""
+
+    __slots__ = ()
+
+    def monotonic(self) -> float:
+        """Return the loop's time in seconds."""
+        return asyncio.get_running_loop().time()
+
+    def now(self) -> datetime:
+        """Return the machine's wall-clock time in UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, delay: timedelta) -> None:
+        """Suspend the calling task for `delay`."""
+        await asyncio.sleep(max(0.0, delay.total_seconds()))
+
+    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> TimerHandle:
+        """Run `callback` on the running loop after `delay`."""
+        return asyncio.get_running_loop().call_later(max(0.0, delay.total_seconds()), callback)
+
+
+class Random(Protocol):
+    """Chance as the runtime uses it: jitter and identifiers, never secrets."""
+
+    def random(self) -> float:
+        """Return a float in [0, 1)."""
+        ...
+
+    def uniform(self, a: float, b: float) -> float:
+        """Return a float between `a` and `b`."""
+        ...
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return a non-negative integer of `k` random bits."""
+        ...
+
+
+def system_random() -> Random:
+    """Return a generator seeded by the operating system."""
+    return random.Random()
+
+
+def seeded_random(seed: int) -> Random:
+    """Return a generator that gives the same numbers for the same `seed`."""
+    return random.Random(seed)
