@@ -1,0 +1,1 @@
+"""Control planes to run controllers against: a real one on this machine, and what it lacks."""
