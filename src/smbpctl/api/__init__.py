@@ -1,0 +1,1 @@
+"""The kinds that users write: models, defaults, rules and schema, without any I/O."""

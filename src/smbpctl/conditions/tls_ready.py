@@ -1,0 +1,48 @@
+"""TLSReady: every certificate is issued, valid and usable."""
+
+from smbpctl.api.v1alpha1 import BigPeer, Condition, ConditionType, TLSReadyReason, TlsType
+from smbpctl.conditions.verdict import verdict
+from smbpctl.observed import CertificateFact, TLSObserved
+
+
+def tls_ready(observed: TLSObserved) -> Condition:
+    """Return whether all certificates are usable; the first that is not is named with its field."""
+    kind = ConditionType.TLS_READY
+    for certificate in observed.certificates:
+        if not observed.installed and not certificate.present:
+            message = (
+                "spec.tls.type is CertManager, and cert-manager.io/v1 is not served here: "
+                "install cert-manager, or name Secrets in spec.tls.secrets"
+            )
+            reason = TLSReadyReason.CERT_MANAGER_NOT_INSTALLED
+            return verdict(observed.peer, kind, False, reason, message)
+        found = _finding(observed, certificate)
+        if found is not None:
+            return verdict(observed.peer, kind, False, *found)
+    return verdict(observed.peer, kind, True, TLSReadyReason.ISSUED)
+
+
+def _finding(
+    observed: TLSObserved, certificate: CertificateFact
+) -> tuple[TLSReadyReason, str] | None:
+    secret = f"Secret {observed.peer.namespace}/{certificate.secret}"
+    if not certificate.ready and observed.peer.spec.tls.type is TlsType.CERT_MANAGER:
+        failed = certificate.reason == "Failed"
+        reason = TLSReadyReason.ISSUANCE_FAILED if failed else TLSReadyReason.ISSUING
+        detail = ": ".join(part for part in (certificate.reason, certificate.message) if part)
+        return reason, f"Certificate {certificate.secret}: {detail or 'waits for cert-manager'}"
+    if not certificate.present:
+        return TLSReadyReason.SECRET_NOT_FOUND, f"{secret} ({certificate.field}) does not exist"
+    if certificate.expired:
+        message = f"{secret} ({certificate.field}): {certificate.problem}"
+        return TLSReadyReason.CERTIFICATE_EXPIRED, message
+    if certificate.problem:
+        message = f"{secret} ({certificate.field}) {certificate.problem}"
+        return TLSReadyReason.SECRET_INVALID, message
+    return None
+
+
+def tls_invalid(peer: BigPeer, message: str, *, conflict: bool) -> Condition:
+    """Return TLSReady for a spec that breaks a rule, or a name that is taken."""
+    reason = TLSReadyReason.NAME_CONFLICT if conflict else TLSReadyReason.INVALID_SPEC
+    return verdict(peer, ConditionType.TLS_READY, False, reason, message)

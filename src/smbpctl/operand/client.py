@@ -1,0 +1,92 @@
+"""Asks store members how they are; whatever goes wrong is an answer, never an exception."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final, final
+
+import structlog
+
+from smbpctl.operand.contract import PATH_CLUSTER_VERSION
+from smbpctl.operand.members import ContractViolation, MemberReport, Unreachable
+from smbpctl.runtime.clock import Clock
+from smbpctl.runtime.errors import TransportError
+from smbpctl.runtime.transport import HttpRequest, Transport
+
+_log = structlog.get_logger()
+
+# A report is a few hundred bytes; more is not a report, and must not fill the operator's memory.
+_REPORT_LIMIT: Final = 64 * 1024
+# The transport's own deadline gives the better message, so it gets the first word.
+_GRACE: Final = timedelta(seconds=1)
+
+
+@final
+class AdminClient:
+    """Reads `/cluster_version` of members by address (`host:port`).
+
+    No method raises for a member: one that cannot be asked, refuses, answers nonsense or nothing
+    within `timeout` is `Unreachable`, which means "unknown", never "healthy" and never "gone".
+    At most `concurrency` members are asked at a time, however many callers there are; a member's
+    timeout starts when its turn comes.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: Clock,
+        timeout: timedelta = timedelta(seconds=3),
+        concurrency: int = 16,
+        scheme: str = "http",
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be 1 or more, not {concurrency}")
+        self._transport = transport
+        self._clock = clock
+        self._timeout = timeout
+        self._scheme = scheme
+        self._turns = asyncio.Semaphore(concurrency)
+
+    async def report(self, address: str) -> MemberReport | Unreachable:
+        """Return what the member at `address` says of itself, or why nobody knows."""
+        async with self._turns:
+            answer = await self._ask(address)
+        if isinstance(answer, Unreachable):
+            _log.debug("member did not report", address=address, reason=answer.reason)
+        return answer
+
+    async def reports(self, addresses: Iterable[str]) -> dict[str, MemberReport | Unreachable]:
+        """Ask several members at once; the result has one entry per address, in their order."""
+        wanted = list(dict.fromkeys(addresses))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.report(address)) for address in wanted]
+        return {address: task.result() for address, task in zip(wanted, tasks, strict=True)}
+
+    async def _ask(self, address: str) -> MemberReport | Unreachable:
+        url = f"{self._scheme}://{address}{PATH_CLUSTER_VERSION}"
+        request = HttpRequest("GET", url, {"accept": "application/json"}, timeout=self._timeout)
+        deadline = asyncio.timeout(None)
+        try:
+            async with deadline:
+                timer = self._clock.call_later(self._timeout + _GRACE, lambda: _expire(deadline))
+                try:
+                    return await self._exchange(request)
+                finally:
+                    timer.cancel()
+        except TransportError as error:
+            return Unreachable(str(error))
+        except TimeoutError:
+            return Unreachable(f"no answer within {self._timeout.total_seconds():g} s")
+        except ContractViolation as error:
+            return Unreachable(f"its answer breaks the contract: {error}")
+
+    async def _exchange(self, request: HttpRequest) -> MemberReport | Unreachable:
+        async with self._transport.send(request) as response:
+            if response.status != 200:
+                return Unreachable(f"{PATH_CLUSTER_VERSION} answered HTTP {response.status}")
+            return MemberReport.from_json(await response.read(_REPORT_LIMIT))
+
+
+def _expire(deadline: asyncio.Timeout) -> None:
+    deadline.reschedule(asyncio.get_running_loop().time())

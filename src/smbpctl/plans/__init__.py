@@ -1,0 +1,1 @@
+"""Plans: pure functions from the observed facts to the next safe step."""

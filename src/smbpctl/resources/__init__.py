@@ -1,0 +1,1 @@
+"""Child objects: pure functions from a BigPeer to the manifests that are applied for it."""

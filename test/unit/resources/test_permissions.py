@@ -1,0 +1,16 @@
+"""The operator's own identity: one account that may do what the rules say."""
+
+from smbpctl.resources.permissions import operator_permissions
+
+
+def test_the_account_is_bound_to_the_rules() -> None:
+    """Role and binding name each other and the account, in the namespace given."""
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+
+    namespace, account, role, binding = operator_permissions(rules, "here")
+
+    assert namespace["metadata"]["name"] == account["metadata"]["namespace"] == "here"
+    assert role["rules"] == rules
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"][0]["name"] == account["metadata"]["name"]
+    assert binding["subjects"][0]["namespace"] == "here"
