@@ -64,7 +64,7 @@ class World:
         return replace(observe(self.peer, partitions=partitions, tiers=self.tiers), now=self.now)
 
     def _report(self, partition: int, ordinal: int) -> object:
-        return a_report(3 if (partition, ordinal) in self.lagging else 7)
+        return a_report(3 if (partition, ordinal) in self.lagging else 5000)
 
     def obey(self, plan: Rollout) -> None:
         """Apply what the plan opens and take away what it disrupts."""

@@ -58,7 +58,7 @@ class FakeApi:
         """Create or replace an object, and tell the watches."""
         kind = self._kind_of(gvk_of(manifest))
         self.revision += 1
-        stored = json.loads(json.dumps(manifest))
+        stored: Manifest = json.loads(json.dumps(manifest))
         metadata = stored["metadata"]
         metadata.setdefault("uid", f"uid-{self.revision}")
         metadata["resourceVersion"] = str(self.revision)

@@ -67,7 +67,9 @@ class GoldenFiles:
         elif known is None:
             pytest.fail(f"{self._shown(path)} is missing: {UPDATE}", pytrace=False)
         else:
-            pytest.fail(f"{self._shown(path)} is stale: {UPDATE}\n{_diff(known, wanted)}", False)
+            pytest.fail(
+                f"{self._shown(path)} is stale: {UPDATE}\n{difference(known, wanted)}", False
+            )
 
     def orphans(self, complete: Collection[Path]) -> list[str]:
         """Return the files that nothing compares, or delete them when updating.
@@ -96,9 +98,10 @@ class GoldenFiles:
         return path.relative_to(self._root).as_posix()
 
 
-def _diff(known: str, wanted: str) -> str:
+def difference(known: str, wanted: str) -> str:
+    """Return what changed from the recorded text to that of this run, as a diff."""
     lines = difflib.unified_diff(
-        known.splitlines(), wanted.splitlines(), "golden file", "this run", lineterm=""
+        known.splitlines(), wanted.splitlines(), "recorded", "this run", lineterm=""
     )
     return "\n".join(lines)
 

@@ -32,7 +32,7 @@ def a_pod(name: str, revision: str = NEW, **differs: object) -> Pod:
     return replace(pod, **differs)  # type: ignore[arg-type]
 
 
-def a_report(ust: int = 7, **differs: object) -> MemberReport:
+def a_report(ust: int = 5000, **differs: object) -> MemberReport:
     """Return the report of a member that is as far as the log."""
     report = MemberReport("server", 1, None, ust, 1)
     return replace(report, **differs)  # type: ignore[arg-type]

@@ -79,7 +79,9 @@ ENV_PARTITION: Final = "DITTO_PARTITION"
 ENV_LOG_LEVEL: Final = "RUST_LOG"
 ENV_LOG_FORMAT: Final = "TRACING_FORMAT"
 
-CATCH_UP_ALLOWANCE: Final = 0
+# Members are asked one by one while writes go on. What a member lacks that was asked first is far
+# below this; a member that recovers lacks far more (the vendor calls a lag under 5,000 healthy).
+CATCH_UP_ALLOWANCE: Final = 1000
 """How many transactions a member may be behind and still count as caught up."""
 
 

@@ -19,7 +19,7 @@ def test_all_bound() -> None:
     ("differs", "reason", "word"),
     [
         ({"deleting": True}, "ClaimTerminating", "deleted"),
-        ({"capacity": "", "waiting": "ProvisioningFailed"}, "ClaimsPending", "ProvisioningFailed"),
+        ({"capacity": ""}, "ClaimsPending", "not bound"),
         ({"requested": "10Gi", "capacity": "10Gi", "expandable": False}, "ExpansionNotSupported",
          "spec.store.storage.size"),
         ({"capacity": "10Gi"}, "Resizing", "20Gi"),

@@ -23,7 +23,7 @@ class TestVerdict:
 
     def test_none_is_unknown(self) -> None:
         """What is not known is neither True nor False."""
-        condition = verdict(a_peer(), STORAGE, None, StorageReadyReason.NOT_OBSERVED)
+        condition = verdict(a_peer(), STORAGE, None, StorageReadyReason.CLAIMS_PENDING)
 
         assert condition.status is ConditionStatus.UNKNOWN
         assert not is_true([condition], STORAGE)

@@ -186,7 +186,7 @@ class TestDisruption:
 
         assert plan.disruption is None
         assert plan.blocked is not None
-        assert plan.blocked.predicate is Predicate.REDUNDANCY
+        assert plan.blocked.predicate is Predicate.SPARE_MEMBER
         assert "spec.store.minimumReplicas" in plan.blocked.message
 
     def test_a_single_replica_is_replaced(self) -> None:

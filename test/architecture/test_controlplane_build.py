@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-SOURCE = Path(__file__).parents[5] / "hack" / "controlplane"
+SOURCE = Path(__file__).parents[2] / "hack" / "controlplane"
 PROGRAMS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"]
 # Records its arguments. FAKE_GO_FIFO makes it write half a program and then hold the named pipe
 # open until somebody writes to FAKE_GO_GO_ON.

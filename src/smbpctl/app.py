@@ -1,0 +1,80 @@
+"""The composition root: the only place that puts the operator together."""
+
+import logging
+import sys
+from datetime import timedelta
+
+import structlog
+
+from smbpctl import __version__
+from smbpctl.operand.client import AdminClient
+from smbpctl.reconcilers import cluster, networking, tls, transaction_log
+from smbpctl.reconcilers.operator import FIELD_OWNERS, Operator
+from smbpctl.runtime.clock import LoopClock
+from smbpctl.runtime.manager import Manager, ManagerOptions
+from smbpctl.runtime.transport import ClusterConfig, HttpTransport
+from smbpctl.settings import LogFormat, Settings
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structured log lines to standard error, as the settings say."""
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format is LogFormat.JSON
+        else structlog.dev.ConsoleRenderer()
+    )
+    level = logging.getLevelNamesMapping()[settings.log_level.value.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # At debug level the client library prints whole response bodies, Secrets included.
+    logging.getLogger("kubernetes_asyncio").setLevel(logging.INFO)
+
+
+def manager_options(settings: Settings) -> ManagerOptions:
+    """Return how the manager of these settings runs."""
+    return ManagerOptions(
+        namespace=settings.namespace,
+        field_owners=FIELD_OWNERS,
+        probe_address=settings.probe_address or None,
+        graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_seconds),
+        user_agent=f"smbpctl/{__version__}",
+    )
+
+
+async def run_operator(
+    settings: Settings, config: ClusterConfig, *, handle_signals: bool = True
+) -> None:
+    """Run the operator against one cluster until it is told to stop.
+
+    Raises the error of whatever ended it; see `Manager.run`.
+    """
+    clock = LoopClock()
+    operator = Operator(
+        image_prefix=settings.image_prefix,
+        namespace=settings.operator_namespace,
+        file_system_group=settings.file_system_group,
+    )
+    transport = HttpTransport(user_agent=f"smbpctl/{__version__}", clock=clock)
+    admin = AdminClient(
+        transport, clock=clock, timeout=timedelta(seconds=settings.admin_timeout_seconds)
+    )
+    try:
+        options = manager_options(settings)
+        async with Manager.from_config(config, options=options, clock=clock) as manager:
+            cluster.setup(manager, operator, admin, workers=settings.workers)
+            networking.setup(manager, operator, workers=settings.workers)
+            tls.setup(manager, workers=settings.workers)
+            transaction_log.setup(manager, workers=settings.workers)
+            await manager.run(handle_signals=handle_signals)
+    finally:
+        await transport.close()

@@ -1,0 +1,1 @@
+"""The four reconcilers: each gathers, plans, applies and reports for its own part."""

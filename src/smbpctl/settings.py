@@ -1,0 +1,75 @@
+"""The operator's settings: one frozen model, filled from flags, then environment, then defaults."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least important line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Settings(BaseSettings):
+    """Everything `smbpctl run` can be told.
+
+    A flag `--some-name` wins over the environment variable `SMBPCTL_SOME_NAME`, which wins over
+    the default. Unknown flags and malformed values are refused with the name of the setting.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SMBPCTL_",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    kubeconfig: Path | None = None
+    """Kubeconfig file. Default: $KUBECONFIG, the pod's own account, ~/.kube/config."""
+
+    context: str | None = None
+    """Context of the kubeconfig. Default: its current context."""
+
+    namespace: str = ""
+    """The one namespace to watch. Default: all of them."""
+
+    operator_namespace: str = ""
+    """Where the operator's own pods run; NetworkPolicies let them reach the store."""
+
+    image_prefix: str = "ditto-external"
+    """Where operand images come from, unless a BigPeer says otherwise."""
+
+    probe_address: str = ":8081"
+    """Address of /healthz, /readyz and /metrics; an empty value serves nothing."""
+
+    workers: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Objects that each controller reconciles at the same time."""
+
+    file_system_group: Annotated[int, Field(ge=1)] | None = 65532
+    """Group that owns the store's volumes; not used where OpenShift assigns one."""
+
+    graceful_shutdown_seconds: Annotated[float, Field(ge=0)] = 30.0
+    """How long running reconciles may finish after SIGTERM."""
+
+    admin_timeout_seconds: Annotated[float, Field(gt=0)] = 3.0
+    """How long a store member may take to answer the operator."""
+
+    log_format: LogFormat = LogFormat.JSON
+    """How log lines are written."""
+
+    log_level: LogLevel = LogLevel.INFO
+    """The least important log line that is written."""
