@@ -1,0 +1,182 @@
+"""Makes controllers: `controller(name).for_(…).owns(…).watches(…).build(manager, reconciler)`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeAlias, final
+
+from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
+from smbpctl.runtime.controller import Controller
+from smbpctl.runtime.discovery import OptionalKind
+from smbpctl.runtime.handler import EventHandler, for_object, for_owner
+from smbpctl.runtime.informer import Form
+from smbpctl.runtime.manager import Manager, Phase
+from smbpctl.runtime.meta import GroupVersionKind, ObjectKey
+from smbpctl.runtime.predicate import EventFilter
+from smbpctl.runtime.reconcile import K, ReconcileFunction, Reconciler, Request, Result
+from smbpctl.runtime.source import DeferredSource, KindSource, Source, Watchable
+from smbpctl.runtime.workqueue import WorkQueue
+
+WatchedKind: TypeAlias = GroupVersionKind | OptionalKind
+"""A kind that must be served, or one that is watched while it is."""
+
+
+def controller(name: str) -> "Builder[ObjectKey]":
+    """Begin a controller of that name, whose keys are those of objects.
+
+    The name is unique within a manager: it is the controller's identity in logs and metrics. For
+    keys of another type begin with `Builder[KeyType](name)`.
+    """
+    return Builder(name)
+
+
+def reconcile_function(function: ReconcileFunction[K]) -> Reconciler[K]:
+    """Return a reconciler that is an async function from a request to a result."""
+    return _FunctionReconciler(function)
+
+
+@final
+class Builder(Generic[K]):
+    """Collects what wakes a controller and how it works, then makes it.
+
+    Every method but `build` returns the builder itself. The predicates of a watch must all pass.
+    `form` says how much of each object the cache holds; without it the cache decides, which for
+    Secrets and ConfigMaps means metadata only.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Begin; raise ValueError for an empty name."""
+        if not name:
+            raise ValueError("a controller needs a name")
+        self._name = name
+        self._for: GroupVersionKind | None = None
+        self._owns: list[WatchedKind] = []
+        self._sources: list[Callable[[Manager], Source[K]]] = []
+        self._workers = 10
+        self._reconcile_timeout: timedelta | None = None
+
+    def for_(
+        self: "Builder[ObjectKey]",
+        gvk: GroupVersionKind,
+        *predicates: EventFilter,
+        form: Form | None = None,
+    ) -> "Builder[ObjectKey]":
+        """Reconcile the objects of this kind; raise ValueError when called twice."""
+        if self._for is not None:
+            raise ValueError(f"controller {self._name} is for {self._for} already")
+        self._for = gvk
+        return self.watches(gvk, for_object(), *predicates, form=form)
+
+    def owns(
+        self: "Builder[ObjectKey]",
+        kind: WatchedKind,
+        *predicates: EventFilter,
+        form: Form | None = None,
+    ) -> "Builder[ObjectKey]":
+        """Wake the controlling owner, of the kind given to `for_`, of each object of this kind."""
+
+        def source(manager: Manager) -> Source[ObjectKey]:
+            owner = self._owner()
+            informer = _informer(manager, kind, form)
+
+            async def make() -> Source[ObjectKey]:
+                # Only the server knows whether the owner has a namespace; by now the cache has
+                # the owner's kind, so the answer is at hand.
+                resource = await manager.discovery.resource(owner)
+                handler = for_owner(
+                    owner.group_kind, uids=manager.cache, cluster_scoped=not resource.namespaced
+                )
+                return KindSource(informer, handler, *predicates, kind=_name(kind))
+
+            return DeferredSource(make)
+
+        self._owns.append(kind)
+        self._sources.append(source)
+        return self
+
+    def watches(
+        self,
+        kind: WatchedKind,
+        handler: EventHandler[K],
+        *predicates: EventFilter,
+        form: Form | None = None,
+    ) -> "Builder[K]":
+        """Wake whom `handler` names for each event of this kind."""
+
+        def source(manager: Manager) -> Source[K]:
+            informer = _informer(manager, kind, form)
+            return KindSource(informer, handler, *predicates, kind=_name(kind))
+
+        self._sources.append(source)
+        return self
+
+    def watches_source(self, source: Source[K]) -> "Builder[K]":
+        """Wake whom `source` names, for example a `ChannelSource`."""
+        self._sources.append(lambda _manager: source)
+        return self
+
+    def with_options(
+        self, *, workers: int | None = None, reconcile_timeout: timedelta | None = None
+    ) -> "Builder[K]":
+        """Set how many keys run at once (10 unless set), and how long one may take (for ever)."""
+        if workers is not None:
+            self._workers = workers
+        if reconcile_timeout is not None:
+            self._reconcile_timeout = reconcile_timeout
+        return self
+
+    def build(self, manager: Manager, reconciler: Reconciler[K]) -> Controller[K]:
+        """Make the controller, register its kinds with the cache, and add it to the manager.
+
+        Raises ValueError when nothing would ever wake it, when it owns kinds without being for
+        one, for senseless options, and for a name that the manager has already.
+        """
+        if not self._sources:
+            raise ValueError(f"nothing wakes controller {self._name}: it needs for_ or watches")
+        if self._owns:
+            self._owner()
+        queue = WorkQueue[Request[K]](
+            self._name,
+            clock=manager.clock,
+            backoff=ItemBackoff(ExponentialBackoff(), manager.random),
+            metrics=manager.metrics.queue(self._name),
+        )
+        built = Controller(
+            self._name,
+            reconciler,
+            sources=[source(manager) for source in self._sources],
+            queue=queue,
+            clock=manager.clock,
+            random=manager.random,
+            metrics=manager.metrics.controller(self._name),
+            workers=self._workers,
+            reconcile_timeout=self._reconcile_timeout,
+            cache_sync_timeout=manager.options.cache_sync_timeout,
+        )
+        manager.add(built, Phase.CONTROLLERS, name=self._name)
+        return built
+
+    def _owner(self) -> GroupVersionKind:
+        if self._for is None:
+            kinds = ", ".join(map(_name, self._owns))
+            raise ValueError(f"controller {self._name} owns {kinds} and needs for_ to say for whom")
+        return self._for
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _FunctionReconciler(Generic[K]):
+    function: ReconcileFunction[K]
+
+    async def reconcile(self, request: Request[K]) -> Result:
+        return await self.function(request)
+
+
+def _informer(manager: Manager, kind: WatchedKind, form: Form | None) -> Watchable:
+    if isinstance(kind, OptionalKind):
+        return manager.cache.register_optional(kind, form=form)
+    return manager.cache.register(kind, form=form)
+
+
+def _name(kind: WatchedKind) -> str:
+    return str(kind.group_kind if isinstance(kind, OptionalKind) else kind)

@@ -1,0 +1,87 @@
+"""One cluster: a transport with the discovery, client and cache that work over it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import final
+
+from smbpctl.runtime.cache import Cache
+from smbpctl.runtime.client import Client
+from smbpctl.runtime.clock import Clock, Random
+from smbpctl.runtime.discovery import Discovery
+from smbpctl.runtime.metrics import Metrics
+from smbpctl.runtime.transport import ClusterConfig, HttpTransport, Transport
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The parts a controller needs of one API server: read from `cache`, write by `client`.
+
+    The cache holds the kinds that were registered, and only while it is run (by a manager).
+    `client` reads live. Several clusters live side by side in one process.
+    """
+
+    transport: Transport
+    discovery: Discovery
+    client: Client
+    cache: Cache
+
+    @classmethod
+    def open(
+        cls,
+        config: ClusterConfig,
+        *,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics,
+        namespace: str = "",
+        field_owners: Collection[str] = (),
+        user_agent: str = "smbpctl-runtime",
+    ) -> "Cluster":
+        """Compose a cluster reached over the network; nothing is connected until it is used.
+
+        Arguments are those of `over`; `user_agent` names this process in the audit log.
+        """
+        transport = HttpTransport(config, user_agent=user_agent, clock=clock)
+        return cls.over(
+            transport,
+            clock=clock,
+            random=random,
+            metrics=metrics,
+            namespace=namespace,
+            field_owners=field_owners,
+        )
+
+    @classmethod
+    def over(
+        cls,
+        transport: Transport,
+        *,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics,
+        namespace: str = "",
+        field_owners: Collection[str] = (),
+    ) -> "Cluster":
+        """Compose a cluster over any transport, an in-memory one included.
+
+        The cache sees `namespace`, or all when it is empty. `field_owners` are the names under
+        which this process applies objects: the cache keeps the fields they own, without which
+        an apply that changes nothing cannot be left out.
+        """
+        discovery = Discovery(transport, clock=clock)
+        client = Client(transport, discovery, metrics=metrics)
+        cache = Cache(
+            client,
+            discovery,
+            clock=clock,
+            random=random,
+            namespace=namespace,
+            field_owners=frozenset(field_owners),
+            metrics=metrics,
+        )
+        return cls(transport, discovery, client, cache)
+
+    async def close(self) -> None:
+        """Close every connection; harmless when repeated. Stop what uses them first."""
+        await self.transport.close()

@@ -1,0 +1,176 @@
+"""The composition of a process of controllers: one cluster, its probes, and what runs on it."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+from typing import Self, final
+
+from smbpctl.runtime.cache import Cache
+from smbpctl.runtime.client import Client
+from smbpctl.runtime.clock import Clock, LoopClock, Random, system_random
+from smbpctl.runtime.cluster import Cluster
+from smbpctl.runtime.discovery import Discovery
+from smbpctl.runtime.health import Health
+from smbpctl.runtime.manager.lifecycle import Lifecycle
+from smbpctl.runtime.manager.runnable import Phase, Runnable
+from smbpctl.runtime.manager.signals import stop_on_signals
+from smbpctl.runtime.metrics import Metrics
+from smbpctl.runtime.serving import ProbeServer
+from smbpctl.runtime.transport import ClusterConfig
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerOptions:
+    """How a manager runs.
+
+    `namespace` is the only one the cache sees; empty means all. `field_owners` are the names
+    under which this process applies. `probe_address` ("host:port", ":8081") is where probes and
+    metrics are served; None serves none. `graceful_shutdown_timeout` is what reconciles that run
+    may take to end, zero for nothing; `cache_sync_timeout` bounds the wait for the first lists.
+    """
+
+    namespace: str = ""
+    field_owners: frozenset[str] = frozenset()
+    probe_address: str | None = None
+    graceful_shutdown_timeout: timedelta = timedelta(seconds=30)
+    cache_sync_timeout: timedelta = timedelta(minutes=2)
+    user_agent: str = "smbpctl-runtime"
+
+    def __post_init__(self) -> None:
+        if self.graceful_shutdown_timeout < timedelta(0):
+            raise ValueError("graceful_shutdown_timeout must not be negative")
+        if self.cache_sync_timeout <= timedelta(0):
+            raise ValueError("cache_sync_timeout must be positive")
+
+
+@final
+class _SyncedCache:
+    """The cache as a runnable that is ready when it is synced."""
+
+    def __init__(self, cache: Cache, timeout: timedelta) -> None:
+        self._cache = cache
+        self._timeout = timeout
+
+    async def run(self) -> None:
+        await self._cache.run()
+
+    async def wait_ready(self) -> None:
+        await self._cache.wait_synced(self._timeout)
+
+
+@final
+class Manager:
+    """Runs controllers and what they need against one cluster, in order, until told to stop.
+
+    `run` starts the phases one after the other and stops them the other way round. It ends on
+    SIGTERM, on SIGINT, on `stop`, or with the error of any runnable; a second signal exits the
+    process at once. On a stop the controllers begin no more keys, and what they run may end
+    within the grace time; on cancellation of `run` nothing is waited for. Either way the order
+    holds, and every task has ended when `run` returns. Use the manager as a context manager: it
+    closes the connections at the end of the block.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        options: ManagerOptions | None = None,
+        metrics: Metrics | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
+        """Make a manager of a cluster that was opened with the same clock, chance and metrics."""
+        self.cluster = cluster
+        self.options: ManagerOptions = options or ManagerOptions()
+        self.metrics: Metrics = metrics or Metrics()
+        self.clock: Clock = clock or LoopClock()
+        self.random: Random = random or system_random()
+        self.health: Health = Health()
+        self._lifecycle = Lifecycle(self.clock, grace=self.options.graceful_shutdown_timeout)
+        self.probe_server: ProbeServer | None = None
+        if self.options.probe_address is not None:
+            self.probe_server = ProbeServer(
+                self.health, self.metrics, address=self.options.probe_address
+            )
+            self.add(self.probe_server, Phase.SERVING, name="the probe server")
+        cache = _SyncedCache(self.cache, self.options.cache_sync_timeout)
+        self.add(cache, Phase.CACHES, name="the cache")
+        self.health.add_readiness("caches-synced", self._check_caches)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: ClusterConfig,
+        *,
+        options: ManagerOptions | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> "Manager":
+        """Make a manager of the cluster that `config` leads to; nothing is connected yet."""
+        options = options or ManagerOptions()
+        clock, random, metrics = clock or LoopClock(), random or system_random(), Metrics()
+        cluster = Cluster.open(
+            config,
+            clock=clock,
+            random=random,
+            metrics=metrics,
+            namespace=options.namespace,
+            field_owners=options.field_owners,
+            user_agent=options.user_agent,
+        )
+        return cls(cluster, options=options, metrics=metrics, clock=clock, random=random)
+
+    @property
+    def client(self) -> Client:
+        """Return the client: live reads and all writes."""
+        return self.cluster.client
+
+    @property
+    def cache(self) -> Cache:
+        """Return the cache: reads of the kinds that were registered."""
+        return self.cluster.cache
+
+    @property
+    def discovery(self) -> Discovery:
+        """Return what knows the kinds that the cluster serves."""
+        return self.cluster.discovery
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.cluster.close()
+
+    def add(self, runnable: Runnable, phase: Phase, *, name: str = "") -> None:
+        """Run `runnable` with its phase, or at once when that has started.
+
+        A `name` given is unique within the manager: else ValueError. RuntimeError once the
+        manager stops.
+        """
+        self._lifecycle.add(runnable, phase, name=name)
+
+    def stop(self, reason: str = "stop was called") -> None:
+        """Have `run` stop in order and return; harmless when repeated."""
+        self._lifecycle.stop(reason)
+
+    async def run(self, handle_signals: bool = True) -> None:
+        """Run everything until stopped.
+
+        Raises the error of the first runnable that failed, alone even when it came in groups of
+        one; ShutdownTimeout when something did not end within the grace time; RuntimeError when
+        run twice, or when signals are to be handled and cannot be: they belong to the main
+        thread, and to one manager of the process.
+        """
+        with stop_on_signals(self.stop) if handle_signals else nullcontext():
+            await self._lifecycle.run()
+
+    def _check_caches(self) -> str | None:
+        states = self.cache.states().items()
+        return "; ".join(f"{kind}: {state}" for kind, state in states if not state.synced) or None

@@ -1,0 +1,130 @@
+"""The HTTP server of probes and metrics: `/healthz`, `/readyz` and `/metrics`."""
+
+import asyncio
+import ipaddress
+from datetime import timedelta
+from typing import Protocol, final
+
+import structlog
+from aiohttp import web
+
+from smbpctl.runtime.errors import ConfigurationError
+from smbpctl.runtime.health import Health, HealthReport, ProbeKind
+
+DRAIN = timedelta(seconds=5)
+"""How long requests that are being answered may take when the server stops."""
+
+_PATHS = {"/healthz": ProbeKind.LIVENESS, "/readyz": ProbeKind.READINESS}
+
+_log = structlog.get_logger(__name__)
+
+
+class Exposition(Protocol):
+    """What `/metrics` shows: satisfied by `metrics.Metrics`."""
+
+    def exposition(self) -> tuple[bytes, str]:
+        """Return the text and its content type."""
+        ...
+
+
+@final
+class ProbeServer:
+    """Serves the checks of a `Health` and the metrics over plain HTTP.
+
+    `/healthz` and `/readyz` answer 200 with `ok`, or 500 with a line for each check, the reasons
+    included, when one fails. `?verbose` shows the lines always, `?exclude=name` leaves a check
+    out and may be repeated; `/readyz/name` asks one check alone. `/metrics` is Prometheus text.
+
+    `address` is `host:port`, with an IPv6 host in brackets; without a host it listens everywhere.
+    Port 0 lets the system choose one, which `port` then tells.
+    """
+
+    def __init__(self, health: Health, metrics: Exposition, *, address: str) -> None:
+        """Make a server that does not listen yet; raise ConfigurationError for a bad address."""
+        self._health = health
+        self._metrics = metrics
+        self._host, self._wanted_port = parse_address(address)
+        self._address = address
+        self._port: int | None = None
+        self._listening = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """Return the port the server listens on; raise RuntimeError before it does."""
+        if self._port is None:
+            raise RuntimeError(f"the probe server at {self._address} does not listen")
+        return self._port
+
+    async def wait_ready(self) -> None:
+        """Return when connections are accepted."""
+        await self._listening.wait()
+
+    async def run(self) -> None:
+        """Serve until cancelled; raise ConfigurationError when the address cannot be had."""
+        runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=DRAIN.total_seconds()
+        )
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, self._host, self._wanted_port).start()
+            except OSError as error:
+                raise ConfigurationError(f"probe address {self._address}: {error}") from error
+            self._port = runner.addresses[0][1]
+            self._listening.set()
+            _log.info("probe server started", address=self._address, port=self._port)
+            await asyncio.Event().wait()
+        finally:
+            self._listening.clear()
+            self._port = None
+            await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application()
+        for path in _PATHS:
+            application.router.add_get(path, self._probe)
+            application.router.add_get(path + "/{name}", self._one_check)
+        application.router.add_get("/metrics", self._expose)
+        return application
+
+    async def _probe(self, request: web.Request) -> web.Response:
+        kind = _PATHS[request.path]
+        report = self._health.report(kind, exclude=request.query.getall("exclude", []))
+        return _answer(report, title=request.path[1:], verbose="verbose" in request.query)
+
+    async def _one_check(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        kind = _PATHS[request.path.removesuffix(f"/{name}")]
+        report = self._health.report_one(kind, name)
+        if report is None:
+            return web.Response(status=404, text=f"there is no check named {name}\n")
+        return _answer(report, title=request.path[1:], verbose="verbose" in request.query)
+
+    async def _expose(self, _request: web.Request) -> web.Response:
+        body, content_type = self._metrics.exposition()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def parse_address(address: str) -> tuple[str | None, int]:
+    """Split `host:port`; a host of None means every interface."""
+    host, colon, port = address.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    try:
+        number = int(port)
+        if bracketed:
+            ipaddress.IPv6Address(host)
+    except ValueError:
+        number = -1
+    if not colon or not 0 <= number <= 65535 or (":" in host and not bracketed):
+        raise ConfigurationError(f"probe address {address!r} is not host:port")
+    return host or None, number
+
+
+def _answer(report: HealthReport, *, title: str, verbose: bool) -> web.Response:
+    if report.ok and not verbose:
+        return web.Response(text="ok\n")
+    verdict = "passed" if report.ok else "failed"
+    lines = [*report.lines, f"{title} check {verdict}"]
+    return web.Response(status=200 if report.ok else 500, text="\n".join(lines) + "\n")
