@@ -1,6 +1,6 @@
 """NetworkingReady: every exposure is accepted and has an address."""
 
-from smbpctl.api.v1alpha1 import BigPeer, Condition, ConditionType, NetworkingReadyReason
+from smbpctl.api.v1alpha1 import Condition, ConditionType, NetworkingReadyReason
 from smbpctl.conditions.verdict import verdict
 from smbpctl.observed import Endpoint, NetworkingObserved
 
@@ -34,9 +34,3 @@ def _explanation(endpoint: Endpoint, reason: NetworkingReadyReason) -> str:
             ".className) does not exist"
         )
     return f"{endpoint.type} {endpoint.object_name} has no address yet"
-
-
-def networking_invalid(peer: BigPeer, message: str, *, conflict: bool) -> Condition:
-    """Return NetworkingReady for a spec that breaks a rule, or a name that is taken."""
-    reason = NetworkingReadyReason.NAME_CONFLICT if conflict else NetworkingReadyReason.INVALID_SPEC
-    return verdict(peer, ConditionType.NETWORKING_READY, False, reason, message)

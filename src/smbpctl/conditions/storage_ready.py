@@ -29,8 +29,7 @@ def storage_ready(observed: ClusterObserved) -> Condition:
     for test, reason, what in checks:
         claim = next((claim for claim in observed.claims if test(claim, size)), None)
         if claim is not None:
-            detail = f" ({claim.waiting})" if claim.waiting else ""
-            message = f"PersistentVolumeClaim {claim.name} {what}{detail}"
+            message = f"PersistentVolumeClaim {claim.name} {what}"
             return _condition(observed, False, reason, message)
     expected = observed.peer.spec.store.partitions * observed.peer.spec.store.replicas
     if len(observed.claims) < expected:

@@ -1,6 +1,6 @@
 """TLSReady: every certificate is issued, valid and usable."""
 
-from smbpctl.api.v1alpha1 import BigPeer, Condition, ConditionType, TLSReadyReason, TlsType
+from smbpctl.api.v1alpha1 import Condition, ConditionType, TLSReadyReason, TlsType
 from smbpctl.conditions.verdict import verdict
 from smbpctl.observed import CertificateFact, TLSObserved
 
@@ -40,9 +40,3 @@ def _finding(
         message = f"{secret} ({certificate.field}) {certificate.problem}"
         return TLSReadyReason.SECRET_INVALID, message
     return None
-
-
-def tls_invalid(peer: BigPeer, message: str, *, conflict: bool) -> Condition:
-    """Return TLSReady for a spec that breaks a rule, or a name that is taken."""
-    reason = TLSReadyReason.NAME_CONFLICT if conflict else TLSReadyReason.INVALID_SPEC
-    return verdict(peer, ConditionType.TLS_READY, False, reason, message)

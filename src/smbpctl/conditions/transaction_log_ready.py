@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from smbpctl.api.v1alpha1 import BigPeer, Condition, ConditionType, TransactionLogReadyReason
+from smbpctl.api.v1alpha1 import Condition, ConditionType, TransactionLogReadyReason
 from smbpctl.conditions.verdict import verdict
 from smbpctl.observed import LogObserved, LogPart
 
@@ -50,13 +50,3 @@ def _finding(observed: LogObserved, part: LogPart) -> tuple[TransactionLogReadyR
         return None
     detail = ": ".join(text for text in (part.reason, part.message) if text)
     return _REASON_OF[part.kind], f"{name}: {detail or 'waits for Strimzi'}"
-
-
-def transaction_log_invalid(peer: BigPeer, message: str, *, conflict: bool) -> Condition:
-    """Return TransactionLogReady for a spec that breaks a rule, or a name that is taken."""
-    reason = (
-        TransactionLogReadyReason.NAME_CONFLICT
-        if conflict
-        else TransactionLogReadyReason.INVALID_SPEC
-    )
-    return verdict(peer, ConditionType.TRANSACTION_LOG_READY, False, reason, message)

@@ -29,6 +29,7 @@ from smbpctl.reconcilers.kinds import (
 )
 from smbpctl.reconcilers.operator import Operator, new_applier
 from smbpctl.reconcilers.references import add_indexes, by_label, users_of_secret
+from smbpctl.reconcilers.reporting import write_status
 from smbpctl.resources import naming
 from smbpctl.runtime.apply import Applier
 from smbpctl.runtime.builder import controller
@@ -154,9 +155,7 @@ class ClusterReconciler:
         return rollout
 
     async def _report(self, manifest: Manifest, status: Manifest) -> None:
-        stored = self.cache.meta(BIG_PEER, key_of(manifest))
-        fields = stored.fields if stored is not None else None
-        await self.applier.apply_status(manifest, fields or {}, status)
+        await write_status(self.cache, self.applier, manifest, status)
 
 
 def setup(manager: Manager, operator: Operator, admin: AdminClient, *, workers: int = 10) -> None:

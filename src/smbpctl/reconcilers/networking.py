@@ -4,18 +4,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, final
 
-from smbpctl.api.v1alpha1 import BIG_PEER, BigPeer, ExposureSpec, ExposureTlsMode, validate
+from smbpctl.api.v1alpha1 import (
+    BIG_PEER,
+    BigPeer,
+    ConditionType,
+    ExposureSpec,
+    ExposureTlsMode,
+    NetworkingReadyReason,
+    validate,
+)
 from smbpctl.conditions.networking_ready import (
     endpoint_reason,
-    networking_invalid,
     networking_ready,
 )
-from smbpctl.conditions.verdict import stamped
+from smbpctl.conditions.verdict import stamped, verdict
 from smbpctl.observed import Endpoint, NetworkingObserved
 from smbpctl.reconcilers.facts import items, mapping, owned_by
 from smbpctl.reconcilers.kinds import INGRESS, INGRESS_CLASS, NETWORK_POLICY, SERVICE
 from smbpctl.reconcilers.operator import Operator, new_applier
 from smbpctl.reconcilers.references import add_indexes, users_of_class
+from smbpctl.reconcilers.reporting import write_status
 from smbpctl.resources import naming
 from smbpctl.resources.desired import networking_objects
 from smbpctl.runtime.apply import Applier
@@ -25,7 +33,7 @@ from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.errors import NameConflict
 from smbpctl.runtime.handler import map_func
 from smbpctl.runtime.manager import Manager
-from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting, key_of
+from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting
 from smbpctl.runtime.predicate import spec_changed
 from smbpctl.runtime.reconcile import DONE, Request, Result
 
@@ -73,18 +81,20 @@ class NetworkingReconciler:
     ) -> None:
         endpoints = [await self._endpoint(peer, exposure) for exposure in peer.spec.exposure]
         observed = NetworkingObserved(peer, tuple(endpoints))
-        refused = invalid or conflict
+        why = invalid or conflict
+        reason = (
+            NetworkingReadyReason.NAME_CONFLICT if conflict else NetworkingReadyReason.INVALID_SPEC
+        )
         condition = (
-            networking_invalid(peer, refused, conflict=bool(conflict))
-            if refused
+            verdict(peer, ConditionType.NETWORKING_READY, False, reason, why)
+            if why
             else networking_ready(observed)
         )
         status = {
             "conditions": stamped(peer, [condition], self.clock.now()),
             "endpoints": [_endpoint_status(endpoint) for endpoint in endpoints],
         }
-        stored = self.cache.meta(BIG_PEER, key_of(manifest))
-        await self.applier.apply_status(manifest, stored.fields if stored else {}, status)
+        await write_status(self.cache, self.applier, manifest, status)
 
     async def _endpoint(self, peer: BigPeer, exposure: ExposureSpec) -> Endpoint:
         name = naming.exposure_name(peer, exposure)

@@ -4,15 +4,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, final
 
-from smbpctl.api.v1alpha1 import BIG_PEER, BigPeer, ExposureTlsMode, TlsType, validate
-from smbpctl.conditions.tls_ready import tls_invalid, tls_ready
-from smbpctl.conditions.verdict import stamped
+from smbpctl.api.v1alpha1 import (
+    BIG_PEER,
+    BigPeer,
+    ConditionType,
+    ExposureTlsMode,
+    TLSReadyReason,
+    TlsType,
+    validate,
+)
+from smbpctl.conditions.tls_ready import tls_ready
+from smbpctl.conditions.verdict import stamped, verdict
 from smbpctl.observed import CertificateFact, TLSObserved
 from smbpctl.reconcilers.facts import items, mapping
 from smbpctl.reconcilers.kinds import CERTIFICATE, ISSUER, SECRET
 from smbpctl.reconcilers.operator import new_applier
 from smbpctl.reconcilers.pem import Material, examine
 from smbpctl.reconcilers.references import add_indexes, users_of_secret
+from smbpctl.reconcilers.reporting import write_status
 from smbpctl.resources import naming
 from smbpctl.resources.certificates import issuers_and_certificates
 from smbpctl.runtime.apply import Applier
@@ -22,7 +31,7 @@ from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.errors import NameConflict
 from smbpctl.runtime.handler import map_func
 from smbpctl.runtime.manager import Manager
-from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, is_deleting, key_of
+from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, is_deleting
 from smbpctl.runtime.predicate import spec_changed
 from smbpctl.runtime.reconcile import DONE, Request, Result
 
@@ -123,16 +132,18 @@ class TLSReconciler:
         self, manifest: Manifest, observed: TLSObserved, *, invalid: str = "", conflict: str = ""
     ) -> Result:
         peer, now = observed.peer, self.clock.now()
-        refused = invalid or conflict
+        why = invalid or conflict
+        reason = TLSReadyReason.NAME_CONFLICT if conflict else TLSReadyReason.INVALID_SPEC
         condition = (
-            tls_invalid(peer, refused, conflict=bool(conflict)) if refused else tls_ready(observed)
+            verdict(peer, ConditionType.TLS_READY, False, reason, why)
+            if why
+            else tls_ready(observed)
         )
         status = {
             "conditions": stamped(peer, [condition], now),
             "certificates": [_certificate_status(fact) for fact in observed.certificates],
         }
-        stored = self.cache.meta(BIG_PEER, key_of(manifest))
-        await self.applier.apply_status(manifest, stored.fields if stored else {}, status)
+        await write_status(self.cache, self.applier, manifest, status)
         if not observed.installed or conflict:
             return Result(requeue_after=_WAIT)
         # No event tells that a certificate has expired: look when the next one does.

@@ -7,17 +7,18 @@ from typing import Final, final
 from smbpctl.api.v1alpha1 import (
     BIG_PEER,
     BigPeer,
+    ConditionType,
     DeletionPolicy,
     Effective,
+    TransactionLogReadyReason,
     TransactionLogType,
     effective,
     validate,
 )
 from smbpctl.conditions.transaction_log_ready import (
-    transaction_log_invalid,
     transaction_log_ready,
 )
-from smbpctl.conditions.verdict import stamped
+from smbpctl.conditions.verdict import stamped, verdict
 from smbpctl.observed import LogObserved
 from smbpctl.operand import contract
 from smbpctl.reconcilers.connection import (
@@ -30,6 +31,7 @@ from smbpctl.reconcilers.kafka_removal import KafkaRemoval
 from smbpctl.reconcilers.kinds import KAFKA, KAFKA_NODE_POOL, KAFKA_TOPIC, KAFKA_USER, SECRET
 from smbpctl.reconcilers.operator import new_applier
 from smbpctl.reconcilers.references import add_indexes, by_label, users_of_secret
+from smbpctl.reconcilers.reporting import write_status
 from smbpctl.reconcilers.strimzi import bootstrap_servers, part_fact, user_secret
 from smbpctl.resources import naming
 from smbpctl.resources.connection import connection_secret
@@ -43,7 +45,7 @@ from smbpctl.runtime.errors import NameConflict
 from smbpctl.runtime.finalizer import add_finalizer, has_finalizer, remove_finalizer
 from smbpctl.runtime.handler import map_func
 from smbpctl.runtime.manager import Manager
-from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting, key_of
+from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting
 from smbpctl.runtime.predicate import spec_changed
 from smbpctl.runtime.reconcile import DONE, Request, Result
 
@@ -195,10 +197,15 @@ class TransactionLogReconciler:
         self, manifest: Manifest, observed: LogObserved, *, invalid: str = "", conflict: str = ""
     ) -> None:
         peer = observed.peer
-        refused = invalid or conflict
+        why = invalid or conflict
+        reason = (
+            TransactionLogReadyReason.NAME_CONFLICT
+            if conflict
+            else TransactionLogReadyReason.INVALID_SPEC
+        )
         condition = (
-            transaction_log_invalid(peer, refused, conflict=bool(conflict))
-            if refused
+            verdict(peer, ConditionType.TRANSACTION_LOG_READY, False, reason, why)
+            if why
             else transaction_log_ready(observed)
         )
         log: Manifest = {
@@ -212,8 +219,7 @@ class TransactionLogReconciler:
             "conditions": stamped(peer, [condition], self.clock.now()),
             "transactionLog": log,
         }
-        stored = self.cache.meta(BIG_PEER, key_of(manifest))
-        await self.applier.apply_status(manifest, stored.fields if stored else {}, status)
+        await write_status(self.cache, self.applier, manifest, status)
 
 
 def setup(manager: Manager, *, workers: int = 10) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from smbpctl.api.v1alpha1 import ConditionStatus
 from smbpctl.conditions.networking_ready import (
     endpoint_reason,
-    networking_invalid,
     networking_ready,
 )
 from smbpctl.observed import Endpoint, NetworkingObserved
@@ -48,9 +47,3 @@ def test_the_first_without_an_address_is_named() -> None:
     assert (status, reason) == (ConditionStatus.FALSE, "AddressPending")
     assert "exposure api" in message
     assert "demo-api" in message
-
-
-def test_refusals() -> None:
-    """A broken rule and a taken name are told apart."""
-    assert networking_invalid(a_peer(), "why", conflict=True).reason == "NameConflict"
-    assert networking_invalid(a_peer(), "why", conflict=False).reason == "InvalidSpec"

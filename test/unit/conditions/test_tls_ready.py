@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from smbpctl.api.v1alpha1 import BigPeer, Condition, ConditionStatus
-from smbpctl.conditions.tls_ready import tls_invalid, tls_ready
+from smbpctl.conditions.tls_ready import tls_ready
 from smbpctl.observed import CertificateFact, TLSObserved
 from test.support.peers import SECRETS, a_peer
 
@@ -64,9 +64,3 @@ def test_an_absent_cert_manager_matters_only_for_what_is_missing() -> None:
     assert missing.reason == "CertManagerNotInstalled"
     assert "spec.tls.type" in missing.message
     assert present.status is ConditionStatus.TRUE
-
-
-def test_refusals() -> None:
-    """A broken rule and a taken name are told apart."""
-    assert tls_invalid(a_peer(), "why", conflict=True).reason == "NameConflict"
-    assert tls_invalid(a_peer(), "why", conflict=False).reason == "InvalidSpec"

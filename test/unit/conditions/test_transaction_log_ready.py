@@ -4,7 +4,6 @@ import pytest
 
 from smbpctl.api.v1alpha1 import Condition, ConditionStatus, effective
 from smbpctl.conditions.transaction_log_ready import (
-    transaction_log_invalid,
     transaction_log_ready,
 )
 from smbpctl.observed import LogObserved, LogPart, SecretProblem
@@ -70,9 +69,3 @@ def test_a_secret_is_named_with_its_field(present: bool, reason: str) -> None:
 
     assert condition.reason == reason
     assert condition.message == "Secret shop/kafka-ca (spec.x) is not right"
-
-
-def test_refusals() -> None:
-    """A broken rule and a taken name are told apart."""
-    assert transaction_log_invalid(PEER, "why", conflict=True).reason == "NameConflict"
-    assert transaction_log_invalid(PEER, "why", conflict=False).reason == "InvalidSpec"
