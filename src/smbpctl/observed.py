@@ -108,7 +108,6 @@ class Claim:
     capacity: str
     deleting: bool
     expandable: bool
-    waiting: str = ""
 
 
 @final

@@ -26,6 +26,7 @@ class Predicate(StrEnum):
     SECRETS_PRESENT = "secrets_present"
     CLAIMS_OURS = "claims_ours"
     REDUNDANCY = "redundancy"
+    SPARE_MEMBER = "spare_member"
     NO_DISRUPTION = "no_disruption"
     MEMBERS_CAUGHT_UP = "members_caught_up"
     SETTLED = "settled"
@@ -37,6 +38,7 @@ _REASON: Final[Mapping[Predicate, Reason]] = {
     Predicate.SECRETS_PRESENT: Reason.IN_PROGRESS,
     Predicate.CLAIMS_OURS: Reason.IN_PROGRESS,
     Predicate.REDUNDANCY: Reason.WAITING_FOR_REDUNDANCY,
+    Predicate.SPARE_MEMBER: Reason.NO_REDUNDANCY,
     Predicate.NO_DISRUPTION: Reason.IN_PROGRESS,
     Predicate.MEMBERS_CAUGHT_UP: Reason.WAITING_FOR_MEMBERS,
     Predicate.SETTLED: Reason.SETTLING,
@@ -238,6 +240,9 @@ def _redundancy(observed: ClusterObserved, partition: Partition) -> Blocked | No
     minimum = observed.effective.minimum_replicas
     if replicas == 1 or partition.healthy - 1 >= minimum:
         return None
+    if minimum == replicas:
+        message = "spec.store.minimumReplicas equals spec.store.replicas: no member can be spared"
+        return Blocked(Predicate.SPARE_MEMBER, message)
     return Blocked(
         Predicate.REDUNDANCY,
         f"partition {partition.index} has {partition.healthy} healthy members and "

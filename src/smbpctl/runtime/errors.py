@@ -35,7 +35,7 @@ class ApiStatusError(Exception):
         self.message = message
         self.code = code
         self.reason = reason
-        self.causes = tuple(causes)
+        self.causes: tuple[StatusCause, ...] = tuple(causes)
         self.retry_after = retry_after
 
 

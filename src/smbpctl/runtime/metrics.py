@@ -118,22 +118,30 @@ class _ControllerFamilies:
             labels = ("controller",)
             return Gauge(f"controller_runtime_{name}", help_text, labels, registry=registry)
 
-        self.total = counter("reconcile_total", "Reconciles by how they ended.", "result")
-        self.errors = counter("reconcile_errors_total", "Reconciles that ended in an error.")
-        self.terminal = counter(
+        self.total: Counter = counter("reconcile_total", "Reconciles by how they ended.", "result")
+        self.errors: Counter = counter(
+            "reconcile_errors_total", "Reconciles that ended in an error."
+        )
+        self.terminal: Counter = counter(
             "terminal_reconcile_errors_total", "Reconciles that ended in a terminal error."
         )
-        self.panics = counter("reconcile_panics_total", "Reconciles that hit a programming error.")
-        self.timeouts = counter("reconcile_timeouts_total", "Reconciles that took too long.")
-        self.time = Histogram(
+        self.panics: Counter = counter(
+            "reconcile_panics_total", "Reconciles that hit a programming error."
+        )
+        self.timeouts: Counter = counter(
+            "reconcile_timeouts_total", "Reconciles that took too long."
+        )
+        self.time: Histogram = Histogram(
             "controller_runtime_reconcile_time_seconds",
             "Length of time per reconcile.",
             ["controller"],
             buckets=_RECONCILE_BUCKETS,
             registry=registry,
         )
-        self.active = gauge("active_workers", "Reconciles that run now.")
-        self.max_concurrent = gauge("max_concurrent_reconciles", "Reconciles that may run at once.")
+        self.active: Gauge = gauge("active_workers", "Reconciles that run now.")
+        self.max_concurrent: Gauge = gauge(
+            "max_concurrent_reconciles", "Reconciles that may run at once."
+        )
 
 
 class QueueState(Protocol):
@@ -195,8 +203,8 @@ class _QueueFamilies:
                 registry=registry,
             )
 
-        self.waited = histogram("queue", "How long a key is ready before it is taken.")
-        self.worked = histogram("work", "How long a key is worked on.")
+        self.waited: Histogram = histogram("queue", "How long a key is ready before it is taken.")
+        self.worked: Histogram = histogram("work", "How long a key is worked on.")
         self.states: dict[str, QueueState] = {}
         registry.register(self)
 
@@ -276,13 +284,15 @@ class _InformerFamilies:
         def gauge(name: str, help_text: str) -> Gauge:
             return Gauge(f"smbpctl_informer_{name}", help_text, ["gvk"], registry=registry)
 
-        self.synced = gauge("synced", "1 when the first list of the kind is complete, else 0.")
-        self.objects = gauge("objects", "Objects of the kind in the cache.")
-        self.bytes = gauge("bytes", "Size of the cached JSON of the kind.")
-        self.last_event_age = gauge(
+        self.synced: Gauge = gauge(
+            "synced", "1 when the first list of the kind is complete, else 0."
+        )
+        self.objects: Gauge = gauge("objects", "Objects of the kind in the cache.")
+        self.bytes: Gauge = gauge("bytes", "Size of the cached JSON of the kind.")
+        self.last_event_age: Gauge = gauge(
             "last_event_age_seconds", "Time since the server was last heard of for the kind."
         )
-        self.relists = Counter(
+        self.relists: Counter = Counter(
             "smbpctl_informer_relists_total",
             "Complete lists of the kind other than the first.",
             ["gvk", "reason"],
@@ -317,7 +327,7 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry if registry is not None else CollectorRegistry()
+        self.registry: CollectorRegistry = registry if registry is not None else CollectorRegistry()
         self._controllers = _ControllerFamilies(self.registry)
         self._queues = _QueueFamilies(self.registry)
         self._informers = _InformerFamilies(self.registry)

@@ -56,7 +56,7 @@ class KeyQueue(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self.arrivals = 0
+        self.arrivals: int = 0
         """How many times a key was found to be ready."""
         self._ready: set[K] = set()
         self._added: deque[tuple[float, K]] = deque()  # the ready ones, with the moment of each

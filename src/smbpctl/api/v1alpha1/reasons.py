@@ -16,11 +16,7 @@ class AvailableReason(DescribedEnum):
     AUTH_NOT_READY = "AuthNotReady", "No auth server is ready."
     TRANSACTION_LOG_NOT_READY = "TransactionLogNotReady", "The transaction log is not usable."
     TLS_NOT_READY = "TLSNotReady", "Certificates are missing or unusable."
-    NETWORKING_NOT_READY = "NetworkingNotReady", "An exposure does not serve."
-    INVALID_SPEC = "InvalidSpec", "The spec breaks a rule; nothing was created for it."
-    VERSION_NOT_SUPPORTED = "VersionNotSupported", "The version is unknown to this operator."
     NOT_OBSERVED = "NotObserved", "Not looked at yet."
-    DELETING = "Deleting", "The BigPeer is being deleted."
 
 
 class ProgressingReason(DescribedEnum):
@@ -33,12 +29,9 @@ class ProgressingReason(DescribedEnum):
     )
     CREATING = "Creating", "Objects are being created for the first time."
     ROLLING = "Rolling", "Pods are being replaced one after another."
-    SCALING = "Scaling", "A tier is changing its number of pods."
     STORAGE_GROWING = "StorageGrowing", "Claims are being enlarged."
     BLOCKED = "Blocked", "A step waits for something that the message names."
     INVALID_SPEC = "InvalidSpec", "The spec breaks a rule; nothing moves until it is edited."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
-    DELETING = "Deleting", "The BigPeer is being deleted."
 
 
 class DegradedReason(DescribedEnum):
@@ -54,14 +47,11 @@ class DegradedReason(DescribedEnum):
         "A container cannot be made from its configuration.",
     )
     UNSCHEDULABLE = "Unschedulable", "No node takes a pod."
-    CLAIM_NOT_BOUND = "ClaimNotBound", "A volume claim finds no volume."
     STALE_CLAIM = "StaleClaim", "A claim of another BigPeer is in the way of a store member."
     STORAGE_NOT_EXPANDABLE = "StorageNotExpandable", "The storage class cannot enlarge volumes."
     NAME_CONFLICT = "NameConflict", "An object of a needed name belongs to somebody else."
     INPUT_MISSING = "InputMissing", "A referenced Secret or one of its keys is missing or invalid."
     DEPENDENCY_NOT_INSTALLED = "DependencyNotInstalled", "A needed API is not served here."
-    ROLLOUT_STUCK = "RolloutStuck", "A rollout does not move any more."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class ReadyReason(DescribedEnum):
@@ -72,7 +62,6 @@ class ReadyReason(DescribedEnum):
     DEGRADED = "Degraded", "Degraded is not False."
     NOT_OBSERVED = "NotObserved", "A condition is missing or of an older generation."
     STEP_PENDING = "StepPending", "A change of the spec is not carried out yet."
-    DELETING = "Deleting", "The BigPeer is being deleted."
 
 
 class VersionSupportedReason(DescribedEnum):
@@ -80,7 +69,6 @@ class VersionSupportedReason(DescribedEnum):
 
     SUPPORTED = "Supported", "The release line is in the compatibility matrix."
     UNKNOWN_VERSION = "UnknownVersion", "The release line is not in the compatibility matrix."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class TierReadyReason(DescribedEnum):
@@ -93,9 +81,7 @@ class TierReadyReason(DescribedEnum):
     WAITING_FOR_TRANSACTION_LOG = "WaitingForTransactionLog", "The transaction log is not ready."
     WAITING_FOR_STORE = "WaitingForStore", "The store is not ready."
     VERSION_NOT_SUPPORTED = "VersionNotSupported", "The version is unknown: nothing is rolled."
-    INVALID_SPEC = "InvalidSpec", "The spec breaks a rule."
     NAME_CONFLICT = "NameConflict", "An object of a needed name belongs to somebody else."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class RollingUpdateSucceededReason(DescribedEnum):
@@ -114,11 +100,8 @@ class RollingUpdateSucceededReason(DescribedEnum):
     WAITING_FOR_MEMBERS = "WaitingForMembers", "Members have not caught up, or did not answer."
     SETTLING = "Settling", "The member replaced last has not been ready for long enough."
     EVICTION_BLOCKED = "EvictionBlocked", "A disruption budget does not allow an eviction now."
-    WAITING_FOR_STORE = "WaitingForStore", "Front-ends roll after the store."
-    STUCK = "Stuck", "A replaced pod does not become ready."
     VERSION_NOT_SUPPORTED = "VersionNotSupported", "The version is unknown: nothing is rolled."
     INVALID_SPEC = "InvalidSpec", "The spec breaks a rule."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class StorageReadyReason(DescribedEnum):
@@ -130,7 +113,6 @@ class StorageReadyReason(DescribedEnum):
     EXPANSION_NOT_SUPPORTED = "ExpansionNotSupported", "The storage class cannot enlarge volumes."
     STALE_CLAIM = "StaleClaim", "A claim of another BigPeer is in the way of a store member."
     CLAIM_TERMINATING = "ClaimTerminating", "A claim is being deleted and is waited for."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class DisruptionSafeReason(DescribedEnum):
@@ -139,7 +121,6 @@ class DisruptionSafeReason(DescribedEnum):
     REDUNDANT = "Redundant", "One member of each partition may be disrupted."
     SINGLE_REPLICA = "SingleReplica", "replicas is 1: every update interrupts the partition."
     NO_REDUNDANCY = "NoRedundancy", "minimumReplicas equals replicas: updates wait forever."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class NetworkingReadyReason(DescribedEnum):
@@ -149,10 +130,8 @@ class NetworkingReadyReason(DescribedEnum):
     CLUSTER_INTERNAL = "ClusterInternal", "There is no exposure: cluster-internal Services only."
     ADDRESS_PENDING = "AddressPending", "The controller has not assigned an address yet."
     CLASS_NOT_FOUND = "ClassNotFound", "The ingress class does not exist."
-    HOST_CONFLICT = "HostConflict", "Another BigPeer uses the host on the same class."
     NAME_CONFLICT = "NameConflict", "An object of a needed name belongs to somebody else."
     INVALID_SPEC = "InvalidSpec", "The spec breaks a rule."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class TLSReadyReason(DescribedEnum):
@@ -170,7 +149,6 @@ class TLSReadyReason(DescribedEnum):
     CERTIFICATE_EXPIRED = "CertificateExpired", "A certificate is past its end."
     NAME_CONFLICT = "NameConflict", "An object of a needed name belongs to somebody else."
     INVALID_SPEC = "InvalidSpec", "The spec breaks a rule."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 class TransactionLogReadyReason(DescribedEnum):
@@ -189,7 +167,6 @@ class TransactionLogReadyReason(DescribedEnum):
     SECRET_INVALID = "SecretInvalid", "A Secret lacks a key, or its content is unusable."
     NAME_CONFLICT = "NameConflict", "An object of a needed name belongs to somebody else."
     INVALID_SPEC = "InvalidSpec", "The spec breaks a rule."
-    NOT_OBSERVED = "NotObserved", "Not looked at yet."
 
 
 REASONS: Mapping[ConditionType, type[DescribedEnum]] = {

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
 CANNOT_EXECUTE = 127
 
@@ -61,7 +62,12 @@ def supervise(command: list[str], environment: dict[str, str], grace: float) -> 
     return status if status >= 0 else 128 - status
 
 
-if __name__ == "__main__":
-    task = json.loads(sys.argv[1])
+def main(argument: str) -> None:
+    """Supervise the command that the JSON `argument` describes; does not return."""
+    task: dict[str, Any] = json.loads(argument)
     # os._exit: the thread that reads standard input would make an ordinary exit wait for it.
     os._exit(supervise(task["command"], task["environment"], task["grace"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
