@@ -1,6 +1,7 @@
 """SIGTERM and SIGINT: the first asks to stop, the second ends the process."""
 
 import asyncio
+import contextvars
 import os
 import signal
 from collections.abc import Callable, Generator
@@ -19,6 +20,8 @@ class _SignalHandler:
         self._loop = asyncio.get_running_loop()
         self._stop = stop
         self._asked = False
+        # Not the context of whatever task the signal interrupts: its log keys are not the stop's.
+        self._context = contextvars.copy_context()
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
         # Called between two bytecodes of the main thread, whatever that is doing: hence nothing
@@ -26,7 +29,8 @@ class _SignalHandler:
         if self._asked:
             _exit_now(number)
         self._asked = True
-        self._loop.call_soon_threadsafe(self._stop, f"got {signal.Signals(number).name}")
+        reason = f"got {signal.Signals(number).name}"
+        self._loop.call_soon_threadsafe(self._stop, reason, context=self._context)
 
 
 def _exit_now(number: int) -> NoReturn:
