@@ -1,0 +1,267 @@
+"""`Transport` over the network: aiohttp sessions with the credentials and TLS of one cluster."""
+
+import io
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import final
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from smbpctl.runtime.clock import Clock, LoopClock
+from smbpctl.runtime.errors import TransportError
+from smbpctl.runtime.transport.configuration import ClusterConfig, Credential
+from smbpctl.runtime.transport.credentials import Credentials
+from smbpctl.runtime.transport.exchange import BODY_LIMIT, HttpRequest
+from smbpctl.runtime.transport.faults import transport_error
+from smbpctl.runtime.transport.tls import TlsContexts
+
+CONNECT_TIMEOUT = timedelta(seconds=10)
+"""The longest wait for a connection: from the pool, or by DNS, TCP and TLS together."""
+
+IDLE_CONNECTION = timedelta(seconds=30)
+"""How long an unused connection is kept; load balancers commonly drop theirs after 60 s."""
+
+_CHUNK = 1 << 20
+_BUFFER = 256 * 1024
+_LARGE_BODY = 512 * 1024
+
+
+@final
+class HttpTransport:
+    """Satisfies `Transport` with aiohttp.
+
+    With a `ClusterConfig` every request carries its credentials and goes to its server only; with
+    None it is a plain client for other hosts, which takes absolute URLs. Streams (no `timeout`)
+    and calls have separate connection pools, so that watches never starve calls. Redirects are
+    not followed and the environment is not consulted. It belongs to one event loop: connections
+    are made inside it and `close` ends them.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig | None = None,
+        *,
+        user_agent: str = "smbpctl-runtime",
+        clock: Clock | None = None,
+        connections: int = 100,
+    ) -> None:
+        self._config = config
+        self._base_url = config.base_url if config else ""
+        self._connections = connections
+        self._headers = _session_headers(config, user_agent)
+        self._proxy = URL(config.proxy_url) if config and config.proxy_url else None
+        clock = clock or LoopClock()
+        self._credentials = Credentials(config, clock) if config else None
+        secure = config is not None and config.server.startswith("https:")
+        self._tls = TlsContexts(config, clock) if config and secure else None
+        self._calls: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    @property
+    def base_url(self) -> str:
+        """Return the server's URL without trailing slash; empty for the plain client."""
+        return self._base_url
+
+    @asynccontextmanager
+    async def send(self, request: HttpRequest) -> AsyncGenerator["SessionResponse"]:
+        """Send a request; see `Transport.send`.
+
+        A 401 is tried once more when the credential could be renewed, an untrusted certificate
+        when the CA file has changed, and a GET when an idle connection turned out to be dead; a
+        request that may have been executed is never repeated. Raises TransportError without
+        answer, ConfigurationError when no credential or TLS context can be made.
+        """
+        what = f"{request.method} {request.url}"
+        try:
+            response = await self._open(request)
+        except (aiohttp.ClientError, OSError) as error:
+            raise transport_error(error, what) from error
+        try:
+            yield SessionResponse(response, what)
+        finally:
+            # Returns the connection to the pool when the body was read to its end, drops it if not.
+            response.release()
+            await response.wait_for_close()
+
+    async def close(self) -> None:
+        """Close every connection; requests under way and later ones raise TransportError."""
+        self._closed = True
+        sessions = [session for session in (self._calls, self._streams) if session is not None]
+        self._calls = self._streams = None
+        for session in sessions:
+            await session.close()
+
+    async def _open(self, request: HttpRequest) -> aiohttp.ClientResponse:
+        if self._credentials is None:
+            return await self._exchange(request, Credential())
+        credential = await self._credentials.current()
+        try:
+            response = await self._exchange(request, credential)
+        except aiohttp.ClientConnectorCertificateError:
+            if self._tls is None or not self._tls.reload(credential):
+                raise
+            response = await self._exchange(request, credential)
+        if response.status != 401:
+            return response
+        return await self._after_refusal(request, response, self._credentials, credential)
+
+    async def _after_refusal(
+        self,
+        request: HttpRequest,
+        response: aiohttp.ClientResponse,
+        credentials: Credentials,
+        rejected: Credential,
+    ) -> aiohttp.ClientResponse:
+        try:
+            renewed = await credentials.renew(rejected)
+            if self._tls is not None and not renewed:
+                renewed = self._tls.reload(rejected)
+                self._tls.refuse_expired()
+        except BaseException:
+            response.close()
+            raise
+        if not renewed:
+            return response
+        response.release()
+        return await self._exchange(request, await credentials.current())
+
+    async def _exchange(
+        self, request: HttpRequest, credential: Credential
+    ) -> aiohttp.ClientResponse:
+        headers = dict(request.headers)
+        if credential.authorization:
+            headers["Authorization"] = credential.authorization
+        body = request.body
+        return await self._session(stream=request.timeout is None).request(
+            request.method,
+            URL(self._url(request.url), encoded=True),
+            headers=headers,
+            # aiohttp warns of large bodies given as bytes: they would be copied in one piece.
+            data=io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY else body,
+            timeout=_client_timeout(request.timeout, request.read_timeout),
+            ssl=True if self._tls is None else self._tls.current(credential),
+            server_hostname=self._config.server_name if self._config else None,
+            proxy=self._proxy,
+            allow_redirects=False,
+            middlewares=(_never_repeat,) if request.method == "DELETE" else None,
+        )
+
+    def _url(self, url: str) -> str:
+        if url.startswith("/") and self._base_url:
+            return self._base_url + url
+        # The credentials are for one server: a URL from a response must not carry them elsewhere.
+        if self._base_url and not url.startswith(f"{self._base_url}/"):
+            raise ValueError(f"{url} is not on {self._base_url}")
+        return url
+
+    def _session(self, *, stream: bool) -> aiohttp.ClientSession:
+        session = self._streams if stream else self._calls
+        if session is not None:
+            return session
+        if self._closed:
+            raise TransportError("the transport is closed", sent=False)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0 if stream else self._connections,
+                keepalive_timeout=IDLE_CONNECTION.total_seconds(),
+            ),
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=_BUFFER,
+            timeout=_client_timeout(None, None),
+        )
+        if stream:
+            self._streams = session
+        else:
+            self._calls = session
+        return session
+
+
+@final
+class SessionResponse:
+    """Satisfies `HttpResponse` with an aiohttp response."""
+
+    __slots__ = ("_headers", "_response", "_what")
+
+    def __init__(self, response: aiohttp.ClientResponse, what: str) -> None:
+        self._response = response
+        self._what = what
+        self._headers: Mapping[str, str] | None = None
+
+    @property
+    def status(self) -> int:
+        """Return the HTTP status code."""
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers by lower-case name; repeated ones are joined by a comma."""
+        if self._headers is None:
+            joined: dict[str, str] = {}
+            for name, value in self._response.headers.items():
+                key = name.lower()
+                joined[key] = f"{joined[key]}, {value}" if key in joined else value
+            self._headers = joined
+        return self._headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; see `HttpResponse.chunks`."""
+        content = self._response.content
+        try:
+            while chunk := await content.read(_CHUNK):
+                yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise transport_error(error, self._what) from error
+
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
+        """Return the whole body; see `HttpResponse.read`."""
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > limit:
+                raise TransportError(f"{self._what}: the answer exceeds {limit} bytes", sent=True)
+            parts.append(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _never_repeat(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a DELETE again after a lost connection.
+
+    HTTP calls it idempotent, but the second one could hit a namesake created in between.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise transport_error(error, f"{request.method} {request.url}") from error
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(total: timedelta | None, silence: timedelta | None) -> aiohttp.ClientTimeout:
+    # The connection gets less than the whole: only then is a timeout there told from one after
+    # the request was sent.
+    connect = CONNECT_TIMEOUT if total is None else min(CONNECT_TIMEOUT, total / 2)
+    return aiohttp.ClientTimeout(
+        total=total.total_seconds() if total else None,
+        connect=connect.total_seconds(),
+        sock_read=silence.total_seconds() if silence else None,
+    )
+
+
+def _session_headers(config: ClusterConfig | None, user_agent: str) -> CIMultiDict[str]:
+    gzip = config is not None and config.compression
+    headers = CIMultiDict(
+        {"User-Agent": user_agent, "Accept-Encoding": "gzip" if gzip else "identity"}
+    )
+    for name, value in config.headers if config else ():
+        headers.add(name, value)
+    return headers
