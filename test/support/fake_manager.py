@@ -72,12 +72,13 @@ class FakeCache:
         self._informers: dict[GroupVersionKind, FakeInformer] = {}
         self._optional: dict[GroupKind, tuple[OptionalKind, FakeInformer]] = {}
         self._indexes: dict[GroupVersionKind, dict[str, IndexFunction]] = {}
-        self._frozen: dict[Slot, Manifest] | None = None
+        self._decoded: dict[Slot, StoredObject] = {}
+        self._frozen: dict[Slot, StoredObject] | None = None
         cluster.listeners.append(self._tell)
 
     def freeze(self) -> None:
         """Show the present state from now on, whatever happens."""
-        self._frozen = {slot: self._cluster.read(slot) for slot in self._cluster.objects}
+        self._frozen = {slot: self._newest(slot) for slot in self._cluster.objects}
 
     def thaw(self) -> None:
         """Show the newest state again."""
@@ -140,9 +141,10 @@ class FakeCache:
 
     def uid_of(self, owner: GroupKind, key: ObjectKey) -> str | None:
         """Return the UID of an owner."""
+        shown = self._cluster.objects if self._frozen is None else self._frozen
         found = (
-            each["metadata"]["uid"]
-            for (gvk, name), each in self._shown().items()
+            self._known((gvk, name)).meta.uid
+            for gvk, name in shown
             if (gvk.group_kind, name) == (owner, key)
         )
         return next(found, None)
@@ -158,8 +160,16 @@ class FakeCache:
         live = await self.live_get(gvk, key)
         return content_digests(gvk, live) if live is not None else None
 
-    def _shown(self) -> Mapping[Slot, Manifest]:
-        return self._cluster.objects if self._frozen is None else self._frozen
+    def _known(self, slot: Slot) -> StoredObject:
+        return self._newest(slot) if self._frozen is None else self._frozen[slot]
+
+    def _newest(self, slot: Slot) -> StoredObject:
+        """Decode an object, once per version of it."""
+        version = self._cluster.objects[slot]["metadata"]["resourceVersion"]
+        decoded = self._decoded.get(slot)
+        if decoded is None or decoded.meta.resource_version != version:
+            decoded = self._decoded[slot] = stored_object(self._cluster.read(slot))
+        return decoded
 
     def _informer(self, gvk: GroupVersionKind) -> FakeInformer:
         if gvk in self._informers:
@@ -173,13 +183,9 @@ class FakeCache:
         informer, store = self._informer(gvk), Store()
         for name, function in self._indexes.get(gvk, {}).items():
             store.add_index(name, function)
-        frozen = self._frozen
-        decoded = [
-            stored_object(self._cluster.read(slot) if frozen is None else frozen[slot])
-            for slot in self._shown()
-            if slot[0] == gvk
-        ]
-        store.replace([each for each in decoded if informer.selects(each)], "1", initial=True)
+        shown = self._cluster.objects if self._frozen is None else self._frozen
+        held = [self._known(slot) for slot in shown if slot[0] == gvk]
+        store.replace([each for each in held if informer.selects(each)], "1", initial=True)
         return store
 
     def _full(self, gvk: GroupVersionKind) -> Store:
