@@ -28,6 +28,7 @@ IDLE_CONNECTION = timedelta(seconds=30)
 _CHUNK = 1 << 20
 _BUFFER = 256 * 1024
 _LARGE_BODY = 512 * 1024
+_CLOSING_TURNS = 3
 
 
 @final
@@ -84,7 +85,10 @@ class HttpTransport:
         try:
             yield SessionResponse(response, what)
         finally:
-            # Returns the connection to the pool when the body was read to its end, drops it if not.
+            # Read to its end, the body has returned the connection to the pool. If not, it is of no
+            # use to anybody: aborted, because a polite end of TLS would outlive the session.
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
             response.release()
             await response.wait_for_close()
 
@@ -95,6 +99,9 @@ class HttpTransport:
         self._calls = self._streams = None
         for session in sessions:
             await session.close()
+        # Sockets of aborted connections are closed in the next turns of the loop.
+        for _ in range(_CLOSING_TURNS):
+            await LoopClock().sleep(timedelta(0))
 
     async def _open(self, request: HttpRequest) -> aiohttp.ClientResponse:
         if self._credentials is None:

@@ -1,6 +1,7 @@
 """What `HttpTransport` sends, what it hands out, and what it says when there is no answer."""
 
 import asyncio
+import gc
 import socket
 import ssl
 from collections.abc import AsyncGenerator
@@ -43,6 +44,20 @@ def _get(path: str = "/x", **options: Any) -> HttpRequest:
 async def _body(transport: HttpTransport, request: HttpRequest) -> bytes:
     async with transport.send(request) as response:
         return await response.read()
+
+
+def _open_clients(url: str) -> int:
+    """Count the open sockets of this process whose other end is the server's port."""
+    sockets = [each for each in gc.get_objects() if type(each) is socket.socket]
+    peers = [_peer(each) for each in sockets if each.family is socket.AF_INET]
+    return sum(1 for port in peers if url.endswith(f":{port}"))
+
+
+def _peer(open_socket: socket.socket) -> int:
+    try:
+        return int(open_socket.getpeername()[1])
+    except OSError:  # it listens, or its other end is gone
+        return 0
 
 
 async def _echo(request: web.BaseRequest) -> web.StreamResponse:
@@ -508,6 +523,32 @@ class TestTls:
 
             assert not caught.value.sent
             assert server.requests == []
+
+    async def test_a_stream_that_is_left_holds_no_socket(self) -> None:
+        """An endless answer that nobody reads to its end is dropped, not said goodbye to.
+
+        A socket that stayed open would be a ResourceWarning, which fails the test.
+        """
+        authority, enough = Authority(), asyncio.Event()
+
+        async def endless(request: web.BaseRequest) -> web.StreamResponse:
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            await answer.write(b"first\n")
+            await enough.wait()
+            return answer
+
+        async with http_server(endless, tls=server_context(authority.issue("server"))) as server:
+            async with (
+                transport_to(server.url, ca_data=authority.pem) as transport,
+                transport.send(_get(timeout=None)) as response,
+            ):
+                first = await anext(response.chunks())
+            enough.set()
+            left = _open_clients(server.url)
+
+        assert first == b"first\n"
+        assert left == 0
 
     async def test_verification_can_be_switched_off(self) -> None:
         """`insecure-skip-tls-verify` accepts any server."""
