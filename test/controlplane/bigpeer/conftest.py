@@ -1,8 +1,10 @@
 """One stage for all tests of the operator: its own control plane, so that the audit log is ours."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from smbpctl.api.v1alpha1.schema import crd
 from smbpctl.reconcilers.access import policy_rules
@@ -31,6 +33,15 @@ def stage(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory)
         made.established()
         made.kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, NAME)
         yield made
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _quiet_nodes() -> Iterator[None]:
+    """The nodes' debug lines would bury what a failing test has to say."""
+    warnings = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=warnings)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
