@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KUBERNETES_VERSION ?= 1.36.3
 LOCK := requirements.lock
+# Control plane tests mostly wait: more of them at once than there are cores. One file, one worker.
+WORKERS ?= 4
 
 export KUBERNETES_VERSION
 
@@ -61,7 +63,7 @@ property: $(STAMP) ## Hypothesis property tests
 
 .PHONY: controlplane
 controlplane: $(STAMP) ## tests against a real etcd, kube-apiserver, controller-manager and scheduler
-	@$(BIN)/python -m pytest -q test/controlplane
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile test/controlplane
 
 .PHONY: test
 test: check property controlplane ## everything CI runs
