@@ -168,7 +168,7 @@ class ModelServer:
                 if fault == "inconsistent":
                     self.delete(items[0]["metadata"]["name"])
                     version, items = self.revision, self._select(namespace, selector)
-            shown = [_shown(item, metadata_only) for item in items[start : start + page_size]]
+            shown = [_listed(item, metadata_only) for item in items[start : start + page_size]]
             body = encode({"metadata": {"resourceVersion": str(version)}, "items": shown})
             yield self.choices.pick([*[body] * 14, body[:-7], _HTML])
 
@@ -307,7 +307,7 @@ class _Cursor:
     def bookmark(self) -> bytes:
         """Return a bookmark of where the cursor stands."""
         metadata = {"resourceVersion": str(self.position), "creationTimestamp": None}
-        return event("BOOKMARK", {"kind": WIDGET.kind, "metadata": metadata})
+        return event("BOOKMARK", {"kind": self.server.gvk.kind, "metadata": metadata})
 
     def _line(self, change: Change) -> bytes:
         before, after = (
@@ -338,6 +338,13 @@ def _matches(
     return namespace in ("", metadata["namespace"]) and (
         selector is None or selector.matches(metadata["labels"])
     )
+
+
+def _listed(document: dict[str, Any], metadata_only: bool) -> dict[str, Any]:
+    """Return an item of a list: those of built-in kinds come without their kind."""
+    if metadata_only:
+        return _shown(document, metadata_only)
+    return {name: document[name] for name in document if name not in ("apiVersion", "kind")}
 
 
 def _shown(document: dict[str, Any], metadata_only: bool) -> dict[str, Any]:

@@ -324,10 +324,10 @@ def test_pages_of_different_moments_are_listed_again() -> None:
 
     scene.play(look)
 
-    assert scene.asked == ["list", "list"]
+    assert scene.asked == ["list", "list", "watch 8"]
     assert scene.names == ["z"]
     assert scene.history == [("Created", "z")]
-    assert playing == [0], "the list that was given up is still open"
+    assert playing == [1], "the list that was given up is still open"
 
 
 def test_a_continue_token_that_expired_starts_the_list_over() -> None:

@@ -132,6 +132,15 @@ def test_an_echo_does_not_bring_a_deleted_object_back() -> None:
     assert len(store) == 0
 
 
+def test_what_a_newer_list_lacks_does_not_come_back() -> None:
+    """The list proves that the object was gone by then."""
+    store = Store()
+    store.replace([], "100", initial=True)
+
+    assert store.put(widget(version="50")) == []
+    assert len(store) == 0
+
+
 def test_a_bookmark_ahead_of_its_event_hides_nothing() -> None:
     """A server may send a bookmark too early: only events and lists rule out older states."""
     store = Store()
@@ -180,13 +189,28 @@ def test_a_list_is_believed_even_where_it_is_older() -> None:
     assert store.put(widget("b", version="46")) != []
 
 
-def test_a_list_shows_other_bytes_of_the_same_version() -> None:
-    """A changed schema changes what reads look like, but no version."""
+def test_a_list_brings_other_bytes_of_the_same_version_silently() -> None:
+    """Lists leave out the kind where watches do not; telling that would wake every key."""
     store = Store()
-    before, after = widget(version="5", raw=b"{}"), widget(version="5", raw=b'{"new":1}')
+    before = widget(version="5", labels={"tier": "x"}, raw=b'{"kind":"Widget"}')
+    after = widget(version="5", labels={"tier": "x"}, raw=b"{}")
+    store.add_index("tier", lambda each: list((each.meta.labels or {}).values()))
+    store.replace([before], "5", initial=True)
+
+    assert store.replace([after], "6", initial=False) == []
+    assert store.list()[0] is after
+    assert store.by_index("tier", "x")[0] is after
+    assert store.bytes() == 2
+
+
+def test_a_list_tells_other_bytes_where_there_are_no_versions() -> None:
+    """Nothing else shows that such an object changed."""
+    store = Store()
+    before, after = widget(raw=b"{}"), widget(raw=b'{"new":1}')
     store.replace([before], "5", initial=True)
 
     assert store.replace([after], "6", initial=False) == [Updated(before, after)]
+    assert store.replace([after], "7", initial=False) == []
 
 
 def test_a_difference_can_be_taken_in_slices() -> None:
@@ -194,13 +218,15 @@ def test_a_difference_can_be_taken_in_slices() -> None:
     store = Store()
     store.replace([widget("a", version="1")], "1", initial=True)
 
-    changes = store.replacing([widget("b", version="2")], "2", initial=False)
-    first = next(changes)
+    listing = store.listing()
+    listing.add(widget("b", version="2"))
+    steps = store.replacing(listing, "2", initial=False)
+    first = next(steps)
 
-    assert isinstance(first, Deleted)
+    assert [type(each) for each in first] == [Deleted]
     assert store.list() == []
     assert store.resource_version == "1"
-    assert [type(each) for each in changes] == [Created]
+    assert [type(each) for events in steps for each in events] == [Created]
     assert store.resource_version == "2"
 
 
@@ -289,12 +315,16 @@ def test_bytes_are_those_of_the_json_held() -> None:
     assert store.bytes() == 2
 
 
-def test_known_gives_back_the_equal_object_that_is_held() -> None:
+def test_a_listing_shares_what_is_held_and_equal() -> None:
     """A relist of unchanged objects must not double the memory."""
     store = Store()
-    held = widget(version="1")
-    store.put(held)
+    held = widget("a", version="1")
+    store.replace([held, widget("b", version="2")], "2", initial=True)
+    changed = widget("b", version="3")
 
-    assert store.known(widget(version="1")) is held
-    other = widget(version="2")
-    assert store.known(other) is other
+    listing = store.listing()
+    listing.add(widget("a", version="1"))
+    listing.add(changed)
+
+    assert listing.spaces["n"]["a"] is held
+    assert listing.spaces["n"]["b"] is changed

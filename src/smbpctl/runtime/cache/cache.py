@@ -1,0 +1,364 @@
+"""One shared informer per kind, and the reader over all of them."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeAlias, final
+
+from smbpctl.runtime.cache.digests import CONFIG_MAP, SECRET, Digests, content_digests
+from smbpctl.runtime.cache.optional import OptionalInformer, ServedKinds
+from smbpctl.runtime.clock import Clock, Random
+from smbpctl.runtime.discovery import OptionalKind
+from smbpctl.runtime.errors import CacheNotSynced, IndexMissing, KindNotWatched, MetadataOnly
+from smbpctl.runtime.informer import (
+    Form,
+    Informer,
+    InformerState,
+    ListWatchClient,
+    ends_when_silent,
+)
+from smbpctl.runtime.meta import (
+    GroupKind,
+    GroupVersionKind,
+    LabelSelector,
+    Manifest,
+    ObjectKey,
+    StoredObject,
+)
+from smbpctl.runtime.metrics import Metrics
+from smbpctl.runtime.store import IndexFunction
+
+Manifests: TypeAlias = list[Manifest]
+StoredObjects: TypeAlias = list[StoredObject]
+
+
+class CacheClient(ListWatchClient, Protocol):
+    """The calls a cache makes: those of its informers, and the live reads."""
+
+    async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
+        """Read one object from the server; None when it is absent."""
+        ...
+
+    async def list(
+        self,
+        gvk: GroupVersionKind,
+        *,
+        namespace: str = "",
+        selector: LabelSelector | None = None,
+    ) -> Manifests:
+        """Read all objects from the server."""
+        ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class KindStatus:
+    """How the cache stands with one kind."""
+
+    state: InformerState
+    reason: str
+    synced: bool
+    objects: int
+
+    def __str__(self) -> str:
+        return f"{self.state.value} ({self.reason})" if self.reason else self.state.value
+
+
+@final
+class Cache:
+    """Reads registered kinds from memory.
+
+    A kind must be registered to be read: nothing is watched by accident. Per kind there is one
+    informer, in the strongest form that any registration asked for before the start. With a
+    `namespace`, only that namespace is watched of namespaced kinds.
+
+    What is read is a private copy (manifests) or immutable (stored objects). It is the past: the
+    state of some recent moment, per kind, never going back.
+
+    Reads raise `KindNotWatched`, `MetadataOnly`, `CacheNotSynced` and `IndexMissing`; each names
+    the kind and the remedy.
+    """
+
+    def __init__(
+        self,
+        client: CacheClient,
+        discovery: ServedKinds,
+        *,
+        clock: Clock,
+        random: Random,
+        namespace: str = "",
+        field_owners: frozenset[str] = frozenset(),
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._client = client
+        self._discovery = discovery
+        self._clock = clock
+        self._random = random
+        self._namespace = namespace
+        self._field_owners = field_owners
+        self._metrics = metrics
+        self._informers: dict[GroupVersionKind, Informer] = {}
+        self._optional: dict[GroupKind, OptionalInformer] = {}
+        self._digests = Digests(client.get)
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def register(
+        self,
+        gvk: GroupVersionKind,
+        *,
+        form: Form | None = None,
+        selector: LabelSelector | None = None,
+    ) -> Informer:
+        """Watch a kind; return its informer, the same for every registration.
+
+        Without `form`, Secrets and ConfigMaps are kept as metadata only, all else in full. With
+        `selector`, objects it does not match are not known at all; raise ValueError when the
+        kind is registered with another one.
+        """
+        form = form or _default_form(gvk)
+        informer = self._informers.get(gvk)
+        if informer is None:
+            informer = self._informers[gvk] = self._make(gvk, form, selector)
+            self._start(informer)
+        if informer.selector != selector:
+            raise ValueError(f"{gvk} is already registered with another selector")
+        informer.raise_form(form)
+        return informer
+
+    def register_optional(
+        self, kind: OptionalKind, *, form: Form | None = None
+    ) -> OptionalInformer:
+        """Watch a kind whenever it is served; return its informer.
+
+        Raise ValueError when the kind is registered with other versions.
+        """
+        informer = self._optional.get(kind.group_kind)
+        if informer is None:
+            informer = OptionalInformer(kind, self._discovery, self._make, clock=self._clock)
+            self._optional[kind.group_kind] = informer
+            self._start(informer)
+        if informer.kind != kind:
+            raise ValueError(f"{kind.group_kind} is already registered with other versions")
+        informer.raise_form(form or Form.FULL)
+        return informer
+
+    async def run(self) -> None:
+        """Run all informers, also those registered later, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                for _, informer in list(self._all()):
+                    self._start(informer)
+                await asyncio.Event().wait()
+            finally:
+                self._tasks = None
+
+    @property
+    def synced(self) -> bool:
+        """Tell whether the first list of every registered kind is complete."""
+        return all(informer.synced for _, informer in self._all())
+
+    async def wait_synced(self, within: timedelta, /) -> None:
+        """Return when synced; raise CacheNotSynced that names the kinds which are not."""
+        try:
+            async with ends_when_silent(self._clock, within):
+                for _, informer in list(self._all()):
+                    await informer.wait_synced()
+        except TimeoutError as error:
+            missing = [f"{kind} is {s}" for kind, s in self.states().items() if not s.synced]
+            raise CacheNotSynced(
+                f"the cache is not synced after {within}: {'; '.join(missing)}"
+            ) from error
+
+    def states(self) -> Mapping[str, KindStatus]:
+        """Return how the cache stands with each registered kind, sorted by kind."""
+        return {
+            kind: KindStatus(
+                informer.state, informer.reason, informer.synced, informer.object_count()
+            )
+            for kind, informer in sorted(self._all(), key=lambda pair: pair[0])
+        }
+
+    def served(self, kind: OptionalKind) -> GroupVersionKind | None:
+        """Return the version of an optional kind that can be read now; None while absent."""
+        informer = self._optional.get(kind.group_kind)
+        if informer is None:
+            raise KindNotWatched(
+                f"{kind.group_kind} is not watched; register it with register_optional"
+            )
+        return informer.gvk
+
+    async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
+        """Return a private copy of an object, None when the cache knows of none."""
+        stored = self._full(gvk, key.namespace).store.get(key)
+        return None if stored is None else stored.manifest()
+
+    async def list(
+        self,
+        gvk: GroupVersionKind,
+        *,
+        namespace: str = "",
+        selector: LabelSelector | None = None,
+        index: tuple[str, str] | None = None,
+    ) -> Manifests:
+        """Return private copies of objects, sorted by key; `index` is a name and a value."""
+        informer = self._full(gvk, namespace)
+        return [each.manifest() for each in _select(informer, namespace, selector, index)]
+
+    def meta(self, gvk: GroupVersionKind, key: ObjectKey) -> StoredObject | None:
+        """Return an object as it is stored; its metadata is decoded. Works in both forms."""
+        return self._synced(gvk, key.namespace).store.get(key)
+
+    def metas(
+        self,
+        gvk: GroupVersionKind,
+        *,
+        namespace: str = "",
+        selector: LabelSelector | None = None,
+        index: tuple[str, str] | None = None,
+    ) -> StoredObjects:
+        """Return objects as they are stored, sorted by key. Works in both forms."""
+        return _select(self._synced(gvk, namespace), namespace, selector, index)
+
+    def owned_by(self, gvk: GroupVersionKind, uid: str) -> StoredObjects:
+        """Return the objects with an owner reference to `uid`, controlling or not."""
+        return self._synced(gvk).store.by_owner(uid)
+
+    def add_index(
+        self, kind: GroupVersionKind | OptionalKind, name: str, function: IndexFunction
+    ) -> None:
+        """Add or replace an index over a registered kind, at any time."""
+        if isinstance(kind, GroupVersionKind):
+            self._find(kind).store.add_index(name, function)
+        elif kind.group_kind in self._optional:
+            self._optional[kind.group_kind].add_index(name, function)
+        else:
+            raise KindNotWatched(f"{kind.group_kind} is not watched; register it first")
+
+    def uid_of(self, owner: GroupKind, key: ObjectKey) -> str | None:
+        """Return the UID the cache knows of an object, in whatever version; None if unknown."""
+        for informer in self._of_group_kind(owner):
+            stored = informer.store.get(key) if informer.synced else None
+            if stored is not None:
+                return stored.meta.uid
+        return None
+
+    async def live_get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
+        """Read an object from the server; None when it is absent. For any kind."""
+        return await self._client.get(gvk, key)
+
+    async def live_list(
+        self,
+        gvk: GroupVersionKind,
+        *,
+        namespace: str = "",
+        selector: LabelSelector | None = None,
+    ) -> Manifests:
+        """Read objects from the server. For any kind."""
+        return await self._client.list(gvk, namespace=namespace, selector=selector)
+
+    async def digests(self, gvk: GroupVersionKind, key: ObjectKey) -> Mapping[str, str] | None:
+        """Return the SHA-256 in hex of each entry of a Secret or ConfigMap; None when absent.
+
+        Where only metadata is cached, the contents are read live, once per version of the
+        object, and forgotten but for the digests.
+        """
+        informer = self._synced(gvk, key.namespace)
+        stored = informer.store.get(key)
+        if stored is None:
+            return None
+        if informer.form is Form.FULL:
+            return content_digests(gvk, stored.manifest())
+        return await self._digests.of(stored)
+
+    def _make(
+        self, gvk: GroupVersionKind, form: Form, selector: LabelSelector | None = None
+    ) -> Informer:
+        return Informer(
+            gvk,
+            self._client,
+            clock=self._clock,
+            random=self._random,
+            namespace=self._namespace,
+            selector=selector,
+            form=form,
+            field_owners=self._field_owners,
+            metrics=self._metrics,
+        )
+
+    def _start(self, informer: Informer | OptionalInformer) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(informer.run())
+
+    def _all(self) -> Iterator[tuple[str, Informer | OptionalInformer]]:
+        for gvk, informer in self._informers.items():
+            yield str(gvk), informer
+        for group_kind, optional in self._optional.items():
+            yield str(group_kind), optional
+
+    def _of_group_kind(self, group_kind: GroupKind) -> Iterator[Informer]:
+        optional = self._optional.get(group_kind)
+        if optional is not None and optional.informer is not None:
+            yield optional.informer
+        for gvk, informer in self._informers.items():
+            if (gvk.group, gvk.kind) == (group_kind.group, group_kind.kind):
+                yield informer
+
+    def _find(self, gvk: GroupVersionKind) -> Informer:
+        informer = self._informers.get(gvk)
+        if informer is not None:
+            return informer
+        optional = self._optional.get(gvk.group_kind)
+        if optional is None:
+            raise KindNotWatched(
+                f"{gvk} is not watched; register it before the cache starts, or use live_get"
+            )
+        if optional.informer is None or optional.informer.gvk != gvk:
+            raise KindNotWatched(f"{gvk} is not served now; ask `served` before reading")
+        return optional.informer
+
+    def _synced(self, gvk: GroupVersionKind, namespace: str = "") -> Informer:
+        informer = self._find(gvk)
+        if namespace and self._namespace and namespace != self._namespace:
+            raise KindNotWatched(
+                f"{gvk} is watched in namespace {self._namespace} only, not in {namespace}; "
+                "use live_get, or a cache of all namespaces"
+            )
+        if not informer.synced:
+            status = KindStatus(informer.state, informer.reason, False, len(informer.store))
+            raise CacheNotSynced(f"{gvk} is not synced but {status}; await wait_synced first")
+        return informer
+
+    def _full(self, gvk: GroupVersionKind, namespace: str = "") -> Informer:
+        informer = self._synced(gvk, namespace)
+        if informer.form is not Form.FULL:
+            raise MetadataOnly(
+                f"{gvk} is cached as metadata only; use meta, digests or live_get, "
+                "or register it with form=Form.FULL"
+            )
+        return informer
+
+
+def _default_form(gvk: GroupVersionKind) -> Form:
+    return Form.METADATA if gvk in (SECRET, CONFIG_MAP) else Form.FULL
+
+
+def _select(
+    informer: Informer,
+    namespace: str,
+    selector: LabelSelector | None,
+    index: tuple[str, str] | None,
+) -> StoredObjects:
+    if index is None:
+        return informer.store.list(namespace or None, selector)
+    try:
+        found = informer.store.by_index(*index)
+    except IndexMissing as error:
+        raise IndexMissing(f"{informer.gvk}: {error}") from error
+    return [
+        each
+        for each in found
+        if namespace in ("", each.meta.namespace)
+        and (selector is None or selector.matches(each.meta.labels))
+    ]

@@ -1,0 +1,241 @@
+"""The objects of one kind by key and by index; every change returns the events it amounts to."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias, final
+
+from smbpctl.runtime.errors import IndexMissing
+from smbpctl.runtime.event import Created, Deleted, Event, Updated
+from smbpctl.runtime.meta import LabelSelector, ObjectKey, StoredObject
+from smbpctl.runtime.store.index import Index, IndexFunction, owner_uids
+from smbpctl.runtime.store.version import older
+
+Events: TypeAlias = list[Event]
+Objects: TypeAlias = list[StoredObject]
+Spaces: TypeAlias = dict[str, dict[str, StoredObject]]
+
+
+@final
+class Listing:
+    """The answer to a list, gathered object by object; of two of one key the later counts.
+
+    Objects equal to those a store holds are shared with it: a relist costs no second copy.
+    """
+
+    __slots__ = ("_held", "spaces")
+
+    def __init__(self, held: Spaces) -> None:
+        self._held = held
+        self.spaces: Spaces = {}
+
+    def add(self, stored: StoredObject) -> None:
+        """Take in one object of the answer."""
+        held = find(self._held, stored)
+        shared = held if held is not None and held == stored else stored
+        self.spaces.setdefault(stored.meta.namespace, {})[stored.meta.name] = shared
+
+
+def find(spaces: Spaces, stored: StoredObject) -> StoredObject | None:
+    """Return the object with the key of `stored`."""
+    space = spaces.get(stored.meta.namespace)
+    return None if space is None else space.get(stored.meta.name)
+
+
+@final
+class Store:
+    """What an informer knows of one kind. Only the informer writes; anyone may read.
+
+    Invariants, whatever the server sends and in whatever order:
+
+    * per key, the events returned are a history: `Created` first, `Updated` only between two
+      states of one UID, `Deleted` once; another UID under the same name is told as `Deleted`
+      followed by `Created`;
+    * an object never goes back to an older resourceVersion by `put` or `remove`, and a repeated
+      event of a deleted object does not bring it back; only `replace` is believed as it is;
+    * indexes and `bytes()` always describe exactly the objects held.
+
+    Stored objects are shared and must not be changed; `StoredObject.manifest` is a private copy.
+    """
+
+    __slots__ = ("_bytes", "_count", "_history", "_indexes", "_owners", "_spaces", "_version")
+
+    def __init__(self) -> None:
+        # By namespace, then by name: this is the namespace index, and needs no key objects.
+        self._spaces: Spaces = {}
+        self._owners = Index("owner uid", owner_uids)
+        self._indexes: dict[str, Index] = {}
+        self._count = 0
+        self._bytes = 0
+        self._version = ""
+        self._history = ""
+
+    @property
+    def resource_version(self) -> str:
+        """Return how far the server's history is known: by a list, an event or a bookmark."""
+        return self._version
+
+    def __len__(self) -> int:
+        return self._count
+
+    def bytes(self) -> int:
+        """Return the bytes of JSON held; metadata and indexes come on top."""
+        return self._bytes
+
+    def get(self, key: ObjectKey) -> StoredObject | None:
+        """Return the object of this key."""
+        space = self._spaces.get(key.namespace)
+        return None if space is None else space.get(key.name)
+
+    def keys(self) -> list[ObjectKey]:
+        """Return all keys, sorted."""
+        return [
+            ObjectKey(namespace, name)
+            for namespace in sorted(self._spaces)
+            for name in sorted(self._spaces[namespace])
+        ]
+
+    def list(self, namespace: str | None = None, selector: LabelSelector | None = None) -> Objects:
+        """Return the objects of one namespace (None: of all), sorted by key."""
+        spaces = sorted(self._spaces) if namespace is None else [namespace]
+        return [
+            space[name]
+            for space in (self._spaces.get(each, {}) for each in spaces)
+            for name in sorted(space)
+            if selector is None or selector.matches(space[name].meta.labels)
+        ]
+
+    def by_index(self, name: str, value: str) -> Objects:
+        """Return the objects to which index `name` gives `value`, sorted by key.
+
+        Raise `IndexMissing` when no such index was added.
+        """
+        index = self._indexes.get(name)
+        if index is None:
+            raise IndexMissing(f"there is no index {name!r}; add it with add_index")
+        return index.find(value)
+
+    def by_owner(self, uid: str) -> Objects:
+        """Return the objects with an owner reference, controlling or not, to this UID."""
+        return self._owners.find(uid)
+
+    def add_index(self, name: str, function: IndexFunction) -> None:
+        """Add or replace an index over the objects held and all to come."""
+        index = Index(name, function)
+        for space in self._spaces.values():
+            for stored in space.values():
+                index.add(stored)
+        self._indexes[name] = index
+
+    def put(self, stored: StoredObject) -> Events:
+        """Take in the state of an object; return no events when it is no news."""
+        self.advance(stored.meta.resource_version)
+        known = find(self._spaces, stored)
+        seen = self._history if known is None else known.meta.resource_version
+        if not _is_news(stored.meta.resource_version, seen):
+            return []
+        self._history = _later(self._history, stored.meta.resource_version)
+        return self._set(stored, known, initial=False)
+
+    def remove(self, stored: StoredObject) -> Events:
+        """Take in a deletion, `stored` being the last state; ignored when it is an old one."""
+        self.advance(stored.meta.resource_version)
+        known = find(self._spaces, stored)
+        if known is None or older(stored.meta.resource_version, known.meta.resource_version):
+            return []
+        self._history = _later(self._history, stored.meta.resource_version)
+        self._drop(known)
+        if known.meta.uid != stored.meta.uid:
+            return [Deleted(known, final_state_unknown=True)]
+        return [Deleted(stored)]
+
+    def replace(
+        self, objects: Iterable[StoredObject], resource_version: str, initial: bool
+    ) -> Events:
+        """Make the store hold exactly `objects`, the answer to a list; return the difference."""
+        listing = self.listing()
+        for stored in objects:
+            listing.add(stored)
+        steps = self.replacing(listing, resource_version, initial=initial)
+        return [event for events in steps for event in events]
+
+    def listing(self) -> Listing:
+        """Return an empty listing, to be gathered and given to `replacing`."""
+        return Listing(self._spaces)
+
+    def replacing(
+        self, listing: Listing, resource_version: str, *, initial: bool
+    ) -> Iterator[Events]:
+        """Do what `replace` does one object at a time; give the events of each, often none.
+
+        So that a large difference can be made and told in slices of time; nothing else may write
+        to the store meanwhile, and steps that are not taken leave the old resourceVersion in
+        place. Deletions come first. The list is believed where it contradicts what is held, also
+        with older versions: it is a consistent read. Other bytes of the same version are taken
+        in without an event: lists leave out kind and apiVersion where watches do not, and a
+        changed schema changes defaults but no version.
+        """
+        for known in [each for space in self._spaces.values() for each in space.values()]:
+            yield [] if find(listing.spaces, known) else self._vanished(known)
+        for space in listing.spaces.values():
+            for stored in space.values():
+                yield self._listed(stored, initial=initial)
+        self._version = self._history = resource_version
+
+    def _vanished(self, known: StoredObject) -> Events:
+        self._drop(known)
+        return [Deleted(known, final_state_unknown=True)]
+
+    def _listed(self, stored: StoredObject, *, initial: bool) -> Events:
+        held = find(self._spaces, stored)
+        if held is stored or held == stored:
+            return []
+        events = self._set(stored, held, initial=initial)
+        return [] if _same_version(held, stored) else events
+
+    def advance(self, resource_version: str) -> None:
+        """Note that the server's history is known up to here; never goes back."""
+        self._version = _later(self._version, resource_version)
+
+    def _set(self, stored: StoredObject, known: StoredObject | None, *, initial: bool) -> Events:
+        if known is not None:
+            self._drop(known)
+        self._spaces.setdefault(stored.meta.namespace, {})[stored.meta.name] = stored
+        self._count += 1
+        self._bytes += len(stored.raw)
+        for index in (self._owners, *self._indexes.values()):
+            index.add(stored)
+        if known is None:
+            return [Created(stored, initial=initial)]
+        if known.meta.uid == stored.meta.uid:
+            return [Updated(known, stored)]
+        return [Deleted(known, final_state_unknown=True), Created(stored, initial=initial)]
+
+    def _drop(self, known: StoredObject) -> None:
+        space = self._spaces[known.meta.namespace]
+        del space[known.meta.name]
+        if not space:
+            del self._spaces[known.meta.namespace]
+        self._count -= 1
+        self._bytes -= len(known.raw)
+        for index in (self._owners, *self._indexes.values()):
+            index.discard(known)
+
+
+def _is_news(version: str, seen: str) -> bool:
+    """Tell whether a state is newer than what was seen of its key.
+
+    An absent object was last seen when the last list or event was: older states of it are echoes
+    from before its deletion. A state without a version may always be new.
+    """
+    return not version or (version != seen and not older(version, seen))
+
+
+def _same_version(held: StoredObject | None, stored: StoredObject) -> bool:
+    return (
+        held is not None
+        and held.meta.uid == stored.meta.uid
+        and held.meta.resource_version == stored.meta.resource_version != ""
+    )
+
+
+def _later(current: str, version: str) -> str:
+    return version if version and not older(version, current) else current

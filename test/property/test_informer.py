@@ -1,0 +1,170 @@
+"""Whatever connection and server do, an informer ends up equal to the server and tells no lies."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smbpctl.runtime.clock import LoopClock, seeded_random
+from smbpctl.runtime.event import Created, Deleted, Event, Updated
+from smbpctl.runtime.informer import Form, Informer, InformerState
+from smbpctl.runtime.informer.lines import LineAssembler
+from smbpctl.runtime.meta import LabelSelector, ObjectKey, StoredObject, labels_equal
+from test.support.list_watch import WIDGET, Choices, ModelServer
+from test.support.virtual_time import run_virtual
+
+NAMES = ["a", "b", "c", "d", "e"]
+
+operations = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "delete", "recreate", "relabel", "put", "compact"]),
+        st.sampled_from(NAMES),
+        st.sampled_from(["1", "0", "0.004", "3", "40", "200", "700"]),
+    ),
+    min_size=10,
+    max_size=60,
+)
+faults = st.lists(st.integers(0, 719), min_size=60, max_size=300)
+scopes = st.sampled_from([("", None), ("default", None), ("", labels_equal({"tier": "x"}))])
+
+
+@dataclass
+class Witness:
+    """A handler that checks that what it is told is a history, per key."""
+
+    informer: Informer
+    held: dict[ObjectKey, StoredObject] = field(default_factory=dict)
+    told: list[Event] = field(default_factory=list)
+
+    def __call__(self, event: Event) -> None:
+        """Check one event against those before it, and against the store."""
+        key, known = event.object.key, self.held.get(event.object.key)
+        self.told.append(event)
+        match event:
+            case Created(stored):
+                assert known is None, f"{key} was created twice"
+                self.held[key] = stored
+            case Updated(old, stored):
+                assert known is not None, f"{key} was updated before it was created"
+                assert known.meta == old.meta, f"{key} was updated from a state never told"
+                assert old.meta.uid == stored.meta.uid, f"{key} was updated across UIDs"
+                assert int(old.meta.resource_version) < int(stored.meta.resource_version)
+                self.held[key] = stored
+            case Deleted(stored):
+                assert known is not None, f"{key} was deleted without having been there"
+                assert known.meta.uid == stored.meta.uid, f"another {key} was deleted"
+                del self.held[key]
+            case _:
+                raise AssertionError(event)
+
+
+def change(server: ModelServer, operation: str, name: str) -> None:
+    """Do one thing to the server's objects."""
+    match operation:
+        case "put":
+            server.put(name, tier="x")
+        case "relabel":
+            server.put(name, tier="y")
+        case "delete":
+            server.delete(name)
+        case "recreate":
+            server.delete(name)
+            server.put(name, tier="x")
+        case "compact":
+            server.compact()
+
+
+async def follow(
+    plan: Sequence[tuple[str, str, str]],
+    numbers: Sequence[int],
+    scope: tuple[str, LabelSelector | None],
+    form: Form,
+) -> tuple[ModelServer, Informer, list[Witness]]:
+    """Run an informer through faults and changes, then let the faults stop."""
+    clock = LoopClock()
+    server = ModelServer(choices=Choices(numbers))
+    for name in NAMES[:3]:
+        server.put(name, tier="x")
+    informer = Informer(
+        WIDGET,
+        server,
+        clock=clock,
+        random=seeded_random(1),
+        namespace=scope[0],
+        selector=scope[1],
+        form=form,
+        field_owners=frozenset({"demo"}),
+        page_size=2,
+    )
+    witnesses = [Witness(informer)]
+    informer.add_handler(witnesses[0])
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(informer.run())
+        for operation, name, seconds in plan:
+            change(server, operation, name)
+            await clock.sleep(timedelta(seconds=float(seconds)))
+        witnesses.append(Witness(informer))
+        informer.add_handler(witnesses[1])
+        server.choices.stop()
+        await clock.sleep(timedelta(hours=2))
+        running.cancel()
+    return server, informer, witnesses
+
+
+@settings(max_examples=300, deadline=None)
+@given(operations, faults, scopes, st.sampled_from(Form))
+def test_store_equals_the_server_once_faults_stop(
+    plan: list[tuple[str, str, str]],
+    numbers: list[int],
+    scope: tuple[str, LabelSelector | None],
+    form: Form,
+) -> None:
+    """After the last fault the store holds what the server holds, and so does every handler."""
+    server, informer, witnesses = run_virtual(follow(plan, numbers, scope, form))
+
+    expected = {
+        ObjectKey(*key): (document["metadata"]["uid"], document["metadata"]["resourceVersion"])
+        for key, document in server.objects.items()
+        if scope[1] is None or scope[1].matches(document["metadata"]["labels"])
+    }
+    stored = {each.key: each for each in informer.store.list()}
+    assert {
+        key: (each.meta.uid, each.meta.resource_version) for key, each in stored.items()
+    } == expected
+    assert informer.state is InformerState.STREAMING
+    assert informer.reason == ""
+    metas = {key: each.meta for key, each in stored.items()}
+    for witness in witnesses:
+        assert {key: each.meta for key, each in witness.held.items()} == metas
+    for key, each in stored.items():
+        document = dict(server.objects[key.namespace, key.name])
+        document["metadata"] = {
+            name: value for name, value in document["metadata"].items() if name != "managedFields"
+        }
+        if form is Form.METADATA:
+            document.pop("spec")
+        assert each.manifest() == document
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=30).map(lambda b: b.replace(b"\n", b" ") + b"x")),
+    st.binary(max_size=5).map(lambda b: b.replace(b"\n", b"")),
+    st.lists(st.integers(1, 40)),
+)
+def test_lines_do_not_depend_on_where_chunks_end(
+    lines: list[bytes], rest: bytes, sizes: list[int]
+) -> None:
+    """Any cutting of a stream gives the same complete lines; an unfinished one is not told."""
+    stream = b"".join(line + b"\n" for line in lines) + rest
+    assembler = LineAssembler()
+
+    seen: list[bytes] = []
+    for size in [*sizes, len(stream)]:
+        chunk, stream = stream[:size], stream[size:]
+        seen += assembler.feed(chunk)
+    seen += assembler.feed(stream)
+
+    assert seen == lines
