@@ -88,14 +88,13 @@ def test_a_missing_right_is_named(stage: Stage) -> None:
     )
 
     with operator:
-        wait_for("the refusals", lambda: "orbidden" in _get(port, "/readyz?verbose")[1])
-        ready, body = _get(port, "/readyz?verbose")
+        refusal = 'cannot list resource "bigpeers"'
+        wait_for("the refusal", lambda: refusal in _get(port, "/readyz?verbose")[1])
+        ready = _get(port, "/readyz")[0]
         alive = _get(port, "/healthz")[0]
 
     assert ready != 200
     assert alive == 200
-    assert "list" in body
-    assert "bigpeers" in body
 
 
 def test_wrong_usage_is_one_line(stage: Stage, tmp_path: Path) -> None:
