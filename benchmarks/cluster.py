@@ -1,0 +1,40 @@
+"""Opens an API server with the runtime, as a manager composes it."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from benchmarks.access import Access
+from benchmarks.parcel import GROUP, KIND, VERSION
+from smbpctl.runtime.clock import LoopClock, system_random
+from smbpctl.runtime.cluster import Cluster
+from smbpctl.runtime.meta import GroupVersionKind
+from smbpctl.runtime.metrics import Metrics
+from smbpctl.runtime.transport import ClusterConfig
+
+PARCEL = GroupVersionKind(GROUP, VERSION, KIND)
+
+
+@asynccontextmanager
+async def opened(access: Access, *, compression: bool = False) -> AsyncGenerator[Cluster]:
+    """Open a cluster, with metrics, for the length of the block."""
+    quiet()
+    config = ClusterConfig(
+        server=access.server,
+        ca_file=access.authority,
+        client_certificate_file=access.certificate,
+        client_key_file=access.key,
+        compression=compression,
+    )
+    cluster = Cluster.open(config, clock=LoopClock(), random=system_random(), metrics=Metrics())
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def quiet() -> None:
+    """Keep the log to warnings: it goes to standard output, which carries results."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
