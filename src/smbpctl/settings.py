@@ -1,11 +1,14 @@
 """The operator's settings: one frozen model, filled from flags, then environment, then defaults."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from smbpctl.runtime.errors import ConfigurationError
 
 
 class LogFormat(StrEnum):
@@ -73,3 +76,18 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = LogLevel.INFO
     """The least important log line that is written."""
+
+
+def read_settings(given: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings; what is not `given` is looked for in the environment.
+
+    Raise ConfigurationError that names each wrong one by its flag.
+    """
+    try:
+        return Settings(**(given or {}))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"--{str(detail['loc'][0]).replace('_', '-')}: {detail['msg']}"
+            for detail in error.errors()
+        )
+        raise ConfigurationError(problems) from error

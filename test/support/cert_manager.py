@@ -3,11 +3,11 @@
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from smbpctl.runtime.clock import LoopClock
 from smbpctl.runtime.meta import Manifest
 from smbpctl.runtime.simulation.controlplane import ControlPlane
 from smbpctl.sandbox.secrets import KeyPair, authority, leaf
@@ -50,7 +50,7 @@ class CertManager:
     def issue(self, name: str) -> None:
         """Sign a Certificate into its Secret and call it ready."""
         certificate = self._get("certificates.cert-manager.io", name)
-        spec, now = certificate["spec"], datetime.now(UTC)
+        spec, now = certificate["spec"], LoopClock().now()
         signer = self._signer(spec["issuerRef"])
         if signer is None:
             pair = authority(spec["commonName"], now)
@@ -108,4 +108,4 @@ class CertManager:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return LoopClock().now().strftime("%Y-%m-%dT%H:%M:%SZ")

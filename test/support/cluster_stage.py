@@ -82,7 +82,10 @@ class Answers:
 
 
 class Workloads:
-    """The built-in controllers, the scheduler and the kubelets: whatever is missing, at once."""
+    """The built-in controllers, the scheduler and the kubelets: whatever is missing, at once.
+
+    Pods have loopback addresses at which nobody listens.
+    """
 
     def __init__(self, server: FakeCluster) -> None:
         self._server = server
@@ -137,7 +140,7 @@ class Workloads:
                     "ownerReferences": [controller_reference(workload).to_manifest()],
                 },
                 "spec": {},
-                "status": {"podIP": f"10.0.0.{self._count}", "conditions": [ready]},
+                "status": {"podIP": f"127.0.1.{self._count}", "conditions": [ready]},
             }
         )
 

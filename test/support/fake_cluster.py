@@ -63,6 +63,27 @@ def serve_optional(kind: OptionalKind, version: str = "") -> ServedKind:
 
 
 CERT_MANAGER = tuple(serve_optional(kind) for kind in (kinds.CERTIFICATE, kinds.ISSUER))
+NODES = (
+    ServedKind(GroupVersionKind("", "v1", "Node"), "nodes", namespaced=False),
+    ServedKind(GroupVersionKind("", "v1", "PersistentVolume"), "persistentvolumes", False),
+    ServedKind(GroupVersionKind("coordination.k8s.io", "v1", "Lease"), "leases"),
+)
+"""What nodes are made of."""
+RIGHTS = (
+    ServedKind(
+        GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
+        "customresourcedefinitions",
+        namespaced=False,
+    ),
+    *(
+        ServedKind(GroupVersionKind("rbac.authorization.k8s.io", "v1", kind), plural, False)
+        for kind, plural in (
+            ("ClusterRole", "clusterroles"),
+            ("ClusterRoleBinding", "clusterrolebindings"),
+        )
+    ),
+)
+"""What is applied before an operator can run."""
 STRIMZI = tuple(
     serve_optional(kind)
     for kind in (kinds.KAFKA, kinds.KAFKA_NODE_POOL, kinds.KAFKA_TOPIC, kinds.KAFKA_USER)

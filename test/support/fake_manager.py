@@ -7,13 +7,14 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from smbpctl.reconcilers.operator import FIELD_OWNERS
-from smbpctl.runtime.cache import CONFIG_MAP, SECRET
+from smbpctl.runtime.cache import CONFIG_MAP, SECRET, KindStatus
 from smbpctl.runtime.cache.digests import content_digests
 from smbpctl.runtime.clock import seeded_random
 from smbpctl.runtime.controller import Controller
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import KindNotWatched, MetadataOnly
 from smbpctl.runtime.event import Created, Deleted, Event, Updated
+from smbpctl.runtime.informer import InformerState
 from smbpctl.runtime.manager import ManagerOptions, Phase
 from smbpctl.runtime.meta import (
     GroupKind,
@@ -64,7 +65,8 @@ class FakeCache:
 
     It is as strict as the real one: kinds that nobody registered cannot be read, Secrets and
     ConfigMaps are metadata, and objects that the selector of a registration leaves out are
-    unknown. `freeze` lets it show the present state until `thaw`.
+    unknown. `freeze` lets it show the present state until `thaw`. Optional kinds in `listing` are
+    served, and their first list is not complete yet.
     """
 
     def __init__(self, cluster: FakeCluster) -> None:
@@ -72,6 +74,7 @@ class FakeCache:
         self._informers: dict[GroupVersionKind, FakeInformer] = {}
         self._optional: dict[GroupKind, tuple[OptionalKind, FakeInformer]] = {}
         self._indexes: dict[GroupVersionKind, dict[str, IndexFunction]] = {}
+        self.listing: set[GroupKind] = set()
         self._decoded: dict[Slot, StoredObject] = {}
         self._frozen: dict[Slot, StoredObject] | None = None
         cluster.listeners.append(self._tell)
@@ -109,9 +112,21 @@ class FakeCache:
         """Return the preferred version that is served."""
         if kind.group_kind not in self._optional:
             raise KindNotWatched(f"{kind.group_kind} is not watched")
+        if kind.group_kind in self.listing:
+            return None
         gvks = {each.gvk for each in self._cluster.served_kinds}
         wanted = (GroupVersionKind(kind.group, each, kind.kind) for each in kind.versions)
         return next((gvk for gvk in wanted if gvk in gvks), None)
+
+    def states(self) -> Mapping[str, KindStatus]:
+        """Return how the optional kinds stand."""
+        return {str(kind): KindStatus(self._state(kind), "", True, 0) for kind in self._optional}
+
+    def _state(self, kind: GroupKind) -> InformerState:
+        if kind in self.listing:
+            return InformerState.LISTING
+        served = self.served(self._optional[kind][0])
+        return InformerState.ABSENT if served is None else InformerState.STREAMING
 
     async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
         """Read an object that is cached in full."""

@@ -13,12 +13,21 @@ import smbpctl
 from smbpctl.app import configure_logging
 from smbpctl.cli.command import Subcommands
 from smbpctl.runtime.errors import ConfigurationError
+from smbpctl.runtime.simulation.controlplane import (
+    BinariesError,
+    NotReady,
+    PortTaken,
+    ProcessDied,
+)
 from smbpctl.sandbox.demo import Demo, DemoOptions
-from smbpctl.settings import LogLevel, Settings
+from smbpctl.settings import LogLevel, read_settings
 
 _SOURCE = Path(smbpctl.__file__).parents[2]
 _BUILD = _SOURCE / "hack" / "controlplane" / "build.py"
 _SAMPLE = _SOURCE / "config" / "samples" / "bigpeer.yaml"
+
+_NO_CONTROL_PLANE = (BinariesError, NotReady, PortTaken, ProcessDied)
+"""What keeps a control plane from starting; each says so in words."""
 
 
 def add_to(commands: Subcommands) -> None:
@@ -33,7 +42,7 @@ def add_to(commands: Subcommands) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Run the demonstration; 0 when the BigPeer became available."""
     binaries: Path = arguments.binaries or _built()
-    configure_logging(Settings(log_level=LogLevel.ERROR))
+    configure_logging(read_settings({"log_level": LogLevel.ERROR}))
     console = Console()
     with tempfile.TemporaryDirectory(prefix="smbpctl-demo-") as directory:
         options = DemoOptions(
@@ -46,6 +55,8 @@ def execute(arguments: argparse.Namespace) -> int:
             available = asyncio.run(Demo(options, console).run())
         except KeyboardInterrupt:
             return 0
+        except _NO_CONTROL_PLANE as error:
+            raise ConfigurationError(str(error)) from error
     return 0 if available else 1
 
 

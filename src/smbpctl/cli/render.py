@@ -1,6 +1,7 @@
 """`smbpctl render`: print the objects that would be applied for a BigPeer, without a cluster."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +22,7 @@ from smbpctl.resources.desired import (
 from smbpctl.resources.kafka import VERSIONS
 from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.meta import Manifest
-from smbpctl.settings import Settings
+from smbpctl.settings import read_settings
 
 RENDERED_UID = "00000000-0000-0000-0000-000000000000"
 """Stands for the UID that a BigPeer gets when it is created."""
@@ -44,7 +45,9 @@ def execute(arguments: argparse.Namespace) -> int:
     objects: list[Manifest] = []
     for document in _documents(arguments.filename):
         objects += render(document, strimzi_version=arguments.strimzi_version)
-    yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, width=100)
+    # A copy in which nothing is shared: YAML would show that as anchors.
+    plain = json.loads(json.dumps(objects))
+    yaml.safe_dump_all(plain, sys.stdout, sort_keys=False, width=100)
     return 0
 
 
@@ -56,12 +59,13 @@ def render(document: Manifest, *, strimzi_version: str = VERSIONS[0]) -> list[Ma
     """
     given = document.get("metadata")
     metadata = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    placed = {"uid": RENDERED_UID, "namespace": "default", **metadata}
+    said = {name: value for name, value in metadata.items() if value is not None}
+    placed = {"uid": RENDERED_UID, "namespace": "default", **said}
     peer = BigPeer.parse({**document, "metadata": placed}, strict=True)
     errors = validate(peer)
     if errors:
         raise InvalidSpec(peer.key, errors)
-    settings = Settings()
+    settings = read_settings()
     operator = Operator(
         image_prefix=settings.image_prefix,
         namespace=settings.operator_namespace,

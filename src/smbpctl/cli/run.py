@@ -8,14 +8,12 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import structlog
-from pydantic import ValidationError
 
 from smbpctl import __version__
 from smbpctl.app import configure_logging, run_operator
 from smbpctl.cli.command import Subcommands
-from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.transport import load_config
-from smbpctl.settings import Settings
+from smbpctl.settings import Settings, read_settings
 
 
 def add_to(commands: Subcommands) -> None:
@@ -39,15 +37,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Return the settings of parsed flags; raise ConfigurationError naming each wrong one."""
-    given = {name: v for name, v in vars(arguments).items() if name in Settings.model_fields}
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"--{str(detail['loc'][0]).replace('_', '-')}: {detail['msg']}"
-            for detail in error.errors()
-        )
-        raise ConfigurationError(problems) from error
+    return read_settings({n: v for n, v in vars(arguments).items() if n in Settings.model_fields})
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, final
+from typing import Final, cast, final
 
 import yaml
 from rich.console import Console, Group
@@ -32,7 +32,7 @@ from smbpctl.runtime.simulation.controlplane import Binaries, ControlPlane
 from smbpctl.runtime.transport import load_config
 from smbpctl.sandbox.secrets import referenced_secrets
 from smbpctl.sandbox.world import World
-from smbpctl.settings import Settings
+from smbpctl.settings import read_settings
 
 NAMESPACE_OF_DEMO: Final = "default"
 FIELD_OWNER: Final = "smbpctl-demo"
@@ -72,18 +72,18 @@ class Demo:
     async def run(self) -> bool:
         """Return whether the BigPeer became available within the time given."""
         manifest = _read(self._options.manifest)
+        peer = BigPeer.parse(manifest, strict=True)
         with self._console.status("starting etcd, kube-apiserver and their controllers"):
             await asyncio.to_thread(self._control_plane.start)
         try:
-            return await self._on_stage(manifest)
+            return await self._on_stage(manifest, peer)
         finally:
             await asyncio.to_thread(self._control_plane.stop)
 
-    async def _on_stage(self, manifest: Manifest) -> bool:
+    async def _on_stage(self, manifest: Manifest, peer: BigPeer) -> bool:
         admin = await load_config(self._control_plane.kubeconfig)
         random = system_random()
         cluster = Cluster.open(admin, clock=self._clock, random=random, metrics=Metrics())
-        peer = BigPeer.parse(manifest)
         classes = [e.ingress.class_name for e in peer.spec.exposure if e.ingress is not None]
         world = World(
             admin, clock=self._clock, random=random, ingress_class=classes[0] if classes else ""
@@ -94,7 +94,7 @@ class Demo:
                 self._control_plane.service_account_kubeconfig, NAMESPACE, NAME
             )
             config = await load_config(account)
-            settings = Settings(probe_address="127.0.0.1:0")
+            settings = read_settings({"probe_address": "127.0.0.1:0"})
             async with asyncio.TaskGroup() as group:
                 players = [
                     group.create_task(world.run()),
@@ -167,11 +167,14 @@ class Demo:
 
 def _read(path: Path) -> Manifest:
     try:
-        manifest: Manifest = yaml.safe_load(path.read_text("utf-8"))
+        loaded: object = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {error}") from error
+    manifest = cast("Manifest", loaded) if isinstance(loaded, dict) else {}
+    if manifest.get("kind") != BIG_PEER.kind or not isinstance(manifest.get("metadata"), dict):
+        raise ConfigurationError(f"{path} is no manifest of a {BIG_PEER.kind}")
     return {**manifest, "metadata": {"namespace": NAMESPACE_OF_DEMO, **manifest["metadata"]}}
 
 

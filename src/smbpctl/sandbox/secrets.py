@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from secrets import token_urlsafe
 from typing import final
 
 from cryptography import x509
@@ -65,21 +66,48 @@ def leaf(issuer: KeyPair, names: Iterable[str], now: datetime) -> KeyPair:
 def referenced_secrets(peer: BigPeer, now: datetime) -> list[Manifest]:
     """Return every Secret that the spec refers to, with fitting content, each once."""
     ca = authority(f"{peer.name} authority", now)
+    own_name = f"{peer.name}.{peer.namespace}.svc"
     pairs: dict[str, KeyPair] = {}
     if peer.spec.tls.type is TlsType.SECRETS:
         pairs[naming.ca_secret(peer)] = ca
-        pairs[naming.in_band_secret(peer)] = leaf(ca, [f"{peer.name}.{peer.namespace}.svc"], now)
+        pairs[naming.in_band_secret(peer)] = leaf(ca, [own_name], now)
         pairs[naming.jwt_secret(peer)] = leaf(ca, [f"jwt.{peer.name}"], now)
-    for exposure in peer.spec.exposure:
-        if exposure.tls.secret_ref is not None:
-            pairs[exposure.tls.secret_ref.name] = leaf(ca, exposure.hosts, now)
+    for name, hosts in _served_hosts(peer).items():
+        pairs[name] = leaf(ca, hosts or [own_name], now)
     external = peer.spec.transaction_log.external
     if external is not None and external.tls is not None:
         pairs[external.tls.ca_secret_ref.name] = ca
     if external is not None and external.authentication.tls is not None:
         name = external.authentication.tls.secret_ref.name
         pairs[name] = leaf(ca, [f"{peer.name}.client"], now)
-    return [pair.secret(peer.namespace, name) for name, pair in pairs.items()]
+    made = [pair.secret(peer.namespace, name) for name, pair in pairs.items()]
+    if external is not None and external.authentication.scram is not None:
+        made.append(_login(peer, external.authentication.scram.secret_ref.name))
+    return made
+
+
+def _served_hosts(peer: BigPeer) -> dict[str, list[str]]:
+    """Return the serving certificates that the spec names, each with the hosts it must cover."""
+    secrets = peer.spec.tls.secrets
+    served: dict[str, list[str]] = {}
+    if secrets is not None and secrets.serving is not None:
+        served[secrets.serving.name] = []
+    for exposure in peer.spec.exposure:
+        name = naming.serving_secret(peer, exposure)
+        if name is not None and (secrets is not None or exposure.tls.secret_ref is not None):
+            served.setdefault(name, []).extend(exposure.hosts)
+    return {name: list(dict.fromkeys(hosts)) for name, hosts in served.items()}
+
+
+def _login(peer: BigPeer, name: str) -> Manifest:
+    login = {"username": peer.name, "password": token_urlsafe()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": peer.namespace},
+        "type": "Opaque",
+        "data": {key: base64.b64encode(text.encode()).decode() for key, text in login.items()},
+    }
 
 
 def _builder(
