@@ -174,7 +174,8 @@ class NetworkingObserved:
 class CertificateFact:
     """A certificate Secret as it is. `problem` says what is wrong with its content, if anything.
 
-    `reason` and `message` are lifted from the cert-manager Certificate where there is one.
+    `reason` and `message` are lifted from the cert-manager Certificate where there is one: what
+    it is waiting for, or, of one that is `ready`, why its renewal failed.
     """
 
     name: str
@@ -183,6 +184,7 @@ class CertificateFact:
     present: bool
     problem: str = ""
     expired: bool = False
+    not_before: datetime | None = None
     not_after: datetime | None = None
     reason: str = ""
     message: str = ""

@@ -6,7 +6,10 @@ from smbpctl.observed import CertificateFact, TLSObserved
 
 
 def tls_ready(observed: TLSObserved) -> Condition:
-    """Return whether all certificates are usable; the first that is not is named with its field."""
+    """Return whether all certificates are usable; the first that is not is named with its field.
+
+    While all are, reason and message tell what will end that, where it is known already.
+    """
     kind = ConditionType.TLS_READY
     for certificate in observed.certificates:
         if not observed.installed and not certificate.present:
@@ -19,7 +22,23 @@ def tls_ready(observed: TLSObserved) -> Condition:
         found = _finding(observed, certificate)
         if found is not None:
             return verdict(observed.peer, kind, False, *found)
-    return verdict(observed.peer, kind, True, TLSReadyReason.ISSUED)
+    return verdict(observed.peer, kind, True, *_outlook(observed))
+
+
+def _outlook(observed: TLSObserved) -> tuple[TLSReadyReason, str]:
+    """Return how certificates stand that are all usable now."""
+    if not observed.installed:
+        message = (
+            "the certificates that exist are used, but cert-manager.io/v1 is not served here: "
+            "nobody renews them"
+        )
+        return TLSReadyReason.CERT_MANAGER_NOT_INSTALLED, message
+    for certificate in observed.certificates:
+        if certificate.reason:
+            detail = ": ".join(part for part in (certificate.reason, certificate.message) if part)
+            message = f"Certificate {certificate.secret} is valid, but its renewal failed: {detail}"
+            return TLSReadyReason.ISSUANCE_FAILED, message
+    return TLSReadyReason.ISSUED, ""
 
 
 def _finding(

@@ -95,7 +95,8 @@ def cluster_status(
         },
         **{_TIER_FIELD[tier.component]: _tier(peer, tier) for tier in observed.tiers},
     }
-    versions = [m.pod.version for m in observed.members if m.pod is not None and m.pod.version]
+    pods = [member.pod for member in observed.members if member.pod is not None]
+    versions = [pod.version for pod in pods if _precedence(pod.version)]
     if versions:
         status["version"] = min(versions, key=_precedence)
     return status
@@ -121,8 +122,14 @@ def _observed_generation(peer: BigPeer) -> int:
 
 
 def _precedence(version: str) -> tuple[int, ...]:
-    """Return the order of a version that the API accepted; pre-releases count as their release."""
-    return tuple(int(part) for part in version.partition("-")[0].split("."))
+    """Return the order of a version; pre-releases count as their release. Empty for none.
+
+    It is read from a pod's label, which is anybody's to write.
+    """
+    parts = version.partition("-")[0].split(".")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        return ()
+    return tuple(map(int, parts))
 
 
 def _store(observed: ClusterObserved) -> Manifest:

@@ -1,6 +1,5 @@
 """The end of a Kafka cluster of ours: in order, bounded in time, in no namespace's way."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, final
@@ -21,8 +20,17 @@ from smbpctl.resources import kafka, naming
 from smbpctl.runtime.cache import Cache
 from smbpctl.runtime.client import Client
 from smbpctl.runtime.discovery import OptionalKind
-from smbpctl.runtime.errors import Forbidden
-from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting, labels_equal, metadata_of
+from smbpctl.runtime.errors import Forbidden, NoKindMatch
+from smbpctl.runtime.meta import (
+    Manifest,
+    ObjectKey,
+    gvk_of,
+    is_deleting,
+    key_of,
+    labels_equal,
+    metadata_of,
+    uid_of,
+)
 
 PATIENCE: Final = timedelta(minutes=10)
 """After this long the BigPeer is released, whatever is left of its Kafka cluster."""
@@ -43,20 +51,23 @@ class KafkaRemoval:
     client: Client
 
     async def step(self, peer: BigPeer, now: datetime) -> str:
-        """Do what can be done now; return what is still waited for, empty when all is done."""
-        if await self._pointless(peer):
+        """Do what can be done now; return what is still waited for, empty when all is done.
+
+        Nothing is waited for without Strimzi's API: nobody is left to finish anything.
+        """
+        if await self._namespace_ends(peer):
             return ""
         left = await self._next(peer)
+        if self.cache.served(KAFKA) is None:
+            return ""
         begun = timestamp(metadata_of({"metadata": peer.metadata}).get("deletionTimestamp"))
         if left and begun is not None and now - begun > PATIENCE:
             log.warning("transaction log abandoned", peer=str(peer.key), left=left)
             return ""
         return left
 
-    async def _pointless(self, peer: BigPeer) -> bool:
-        """Tell whether the namespace, the API or Kafka itself is on its way out already."""
-        if self.cache.served(KAFKA) is None:
-            return True
+    async def _namespace_ends(self, peer: BigPeer) -> bool:
+        """Tell whether the namespace goes, and everything in it: waiting would only hold it up."""
         try:
             namespace = await self.client.get(NAMESPACE, ObjectKey("", peer.namespace))
         except Forbidden:
@@ -65,43 +76,57 @@ class KafkaRemoval:
 
     async def _next(self, peer: BigPeer) -> str:
         name = naming.kafka_name(peer)
-        stages: Sequence[Sequence[tuple[OptionalKind, str]]] = (
-            ((KAFKA_USER, naming.kafka_user_name(peer)), (KAFKA_TOPIC, name)),
-            ((KAFKA, name),),
-            ((KAFKA_NODE_POOL, f"{name}-{kafka.POOL}"),),
-        )
-        for stage in stages:
-            left = [text for kind, each in stage if (text := await self._remove(peer, kind, each))]
-            if left:
-                return ", ".join(left)
+        cluster = await self._find(peer, KAFKA, name)
+        beside = ((KAFKA_USER, naming.kafka_user_name(peer)), (KAFKA_TOPIC, name))
+        left = [text for kind, each in beside if (text := await self._remove(peer, kind, each))]
+        if left and cluster is not None:
+            return ", ".join(left)
+        if left:
+            # What takes Strimzi's finalizer off a topic runs beside Kafka, and went with it.
+            log.warning("kafka objects left", peer=str(peer.key), left=", ".join(left))
+        for kind, each in ((KAFKA, name), (KAFKA_NODE_POOL, f"{name}-{kafka.POOL}")):
+            text = await self._remove(peer, kind, each)
+            if text:
+                return text
         return await self._remove_claims(peer)
+
+    async def _find(self, peer: BigPeer, kind: OptionalKind, name: str) -> Manifest | None:
+        """Read an object if its kind is served and it is of this very BigPeer."""
+        gvk = self.cache.served(kind)
+        if gvk is None:
+            return None
+        try:
+            manifest = await self.client.get(gvk, ObjectKey(peer.namespace, name))
+        except NoKindMatch:
+            return None  # its CRD has just gone; the cache will notice
+        return manifest if manifest is not None and _of(peer, manifest) else None
 
     async def _remove(self, peer: BigPeer, kind: OptionalKind, name: str) -> str:
         """Delete one object if it is of this very BigPeer; return its name while it is there."""
-        gvk = self.cache.served(kind)
-        if gvk is None:
+        manifest = await self._find(peer, kind, name)
+        if manifest is None:
             return ""
-        key = ObjectKey(peer.namespace, name)
-        manifest = await self.client.get(gvk, key)
-        if manifest is None or not _of(peer, manifest):
-            return ""
+        key = key_of(manifest)
         if not is_deleting(manifest):
-            metadata = metadata_of(manifest)
-            await self.client.delete(gvk, key, uid=str(metadata.get("uid")))
+            await self.client.delete(gvk_of(manifest), key, uid=uid_of(manifest))
             log.info("kafka object deleted", kind=kind.kind, object=str(key))
         return f"{kind.kind} {key}"
 
     async def _remove_claims(self, peer: BigPeer) -> str:
-        """Delete the brokers' claims: Strimzi leaves them, because we tell it to."""
-        selector = labels_equal({"strimzi.io/cluster": naming.kafka_name(peer)})
+        """Delete the brokers' claims: Strimzi leaves them, because we tell it to.
+
+        Strimzi hands a pool's labels down to its claims. The UID among them tells them from the
+        claims of a namesake, whose data was to be kept.
+        """
+        selector = labels_equal(
+            {"strimzi.io/cluster": naming.kafka_name(peer), naming.LABEL_PEER_UID: peer.uid}
+        )
         claims = await self.client.list(CLAIM, namespace=peer.namespace, selector=selector)
         for claim in claims:
             if not is_deleting(claim):
-                metadata = metadata_of(claim)
-                key = ObjectKey(peer.namespace, str(metadata.get("name")))
-                await self.client.delete(CLAIM, key, uid=str(metadata.get("uid")))
-                log.info("kafka claim deleted", claim=str(key))
-        names = [str(metadata_of(claim).get("name")) for claim in claims]
+                await self.client.delete(CLAIM, key_of(claim), uid=uid_of(claim))
+                log.info("kafka claim deleted", claim=str(key_of(claim)))
+        names = [key_of(claim).name for claim in claims]
         return f"PersistentVolumeClaim {', '.join(names)}" if names else ""
 
 

@@ -98,18 +98,19 @@ class NetworkingReconciler:
 
     async def _endpoint(self, peer: BigPeer, exposure: ExposureSpec) -> Endpoint:
         name = naming.exposure_name(peer, exposure)
-        ingress = await self.cache.get(INGRESS, ObjectKey(peer.namespace, name))
+        found = await self.cache.get(INGRESS, ObjectKey(peer.namespace, name))
+        ingress = found if found is not None and owned_by(found, peer) else None
         class_name = exposure.ingress.class_name if exposure.ingress is not None else ""
-        found = await self.cache.get(INGRESS_CLASS, ObjectKey("", class_name))
+        served_by = await self.cache.get(INGRESS_CLASS, ObjectKey("", class_name))
         return Endpoint(
             name=exposure.name,
             type=exposure.type.value,
             object_name=name,
             hosts=exposure.hosts,
             secure=exposure.tls.mode is ExposureTlsMode.TERMINATE,
-            exists=ingress is not None and owned_by(ingress, peer),
+            exists=ingress is not None,
             addresses=_addresses(ingress or {}),
-            class_found=found is not None,
+            class_found=served_by is not None,
             class_name=class_name,
         )
 

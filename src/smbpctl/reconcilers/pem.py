@@ -1,7 +1,6 @@
 """What is wrong with a certificate Secret: PEM, key match, validity, names; said precisely."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +27,7 @@ class Material:
 
     problem: str = ""
     expired: bool = False
+    not_before: datetime | None = None
     not_after: datetime | None = None
 
 
@@ -39,7 +39,7 @@ def decoded(secret: Mapping[str, Any], name: str) -> bytes | None:
         return None
     try:
         return base64.b64decode(value, validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
 
 
@@ -67,21 +67,25 @@ def examine(
     if key is None:
         return Material(f"{PRIVATE_KEY} is not an unencrypted PEM private key")
     leaf = chain[0]
-    problem = (
-        _key_problem(leaf, key)
-        or _chain_problem(chain)
-        or _validity_problem(leaf, now)
-        or (_authority_problem(leaf) if authority else "")
-        or _host_problem(leaf, hosts)
-    )
-    expired = now >= leaf.not_valid_after_utc
-    return Material(problem, expired, leaf.not_valid_after_utc)
+    try:
+        problem = (
+            _key_problem(leaf, key)
+            or _chain_problem(chain)
+            or _validity_problem(leaf, now)
+            or (_authority_problem(leaf) if authority else "")
+            or _host_problem(leaf, hosts)
+        )
+        begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        # Parts of a certificate are decoded only when they are asked for.
+        return Material(f"{CERTIFICATE} is damaged, or of a kind that is not supported")
+    return Material(problem, now >= ends, begins, ends)
 
 
 def _chain(pem: bytes) -> list[x509.Certificate] | None:
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
 
 

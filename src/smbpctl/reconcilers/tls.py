@@ -31,14 +31,17 @@ from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.errors import NameConflict
 from smbpctl.runtime.handler import map_func
 from smbpctl.runtime.manager import Manager
-from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, is_deleting
+from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, is_deleting, metadata_of
 from smbpctl.runtime.predicate import spec_changed
 from smbpctl.runtime.reconcile import DONE, Request, Result
 
 FIELD_OWNER: Final = "smbpctl/tls"
 
-_WAIT: Final = timedelta(seconds=30)
-"""How soon to look again for an API that no watch can announce, because it is not served."""
+_WAIT: Final = timedelta(seconds=10)
+"""How soon to look again for an API that no watch can announce, because it is not served.
+
+The cache looks for it as often.
+"""
 
 
 @final
@@ -117,6 +120,7 @@ class TLSReconciler:
             present=secret is not None,
             problem=material.problem,
             expired=material.expired,
+            not_before=material.not_before,
             not_after=material.not_after,
             ready=ready,
             reason=reason,
@@ -146,9 +150,10 @@ class TLSReconciler:
         await write_status(self.cache, self.applier, manifest, status)
         if not observed.installed or conflict:
             return Result(requeue_after=_WAIT)
-        # No event tells that a certificate has expired: look when the next one does.
-        ends = [f.not_after for f in observed.certificates if f.not_after and f.not_after > now]
-        return Result(requeue_after=min(ends) - now + timedelta(seconds=1)) if ends else DONE
+        # No event tells that a certificate begins or ends: look when the next one does.
+        turns = [t for f in observed.certificates for t in (f.not_before, f.not_after)]
+        ahead = [turn - now for turn in turns if turn is not None and turn > now]
+        return Result(requeue_after=min(ahead) + timedelta(seconds=1)) if ahead else DONE
 
 
 def setup(manager: Manager, *, workers: int = 10) -> None:
@@ -168,7 +173,10 @@ def setup(manager: Manager, *, workers: int = 10) -> None:
 
 
 def _wanted(peer: BigPeer) -> list[_Wanted]:
-    """Return the certificates a BigPeer needs, each Secret once, in the order of dependence."""
+    """Return the certificates a BigPeer needs, in the order of dependence.
+
+    Exposures may share a Secret; each asks it for hosts of its own.
+    """
     issued = peer.spec.tls.type is TlsType.CERT_MANAGER
     source = "spec.tls.certManager" if issued else "spec.tls.secrets"
     wanted = [
@@ -180,24 +188,31 @@ def _wanted(peer: BigPeer) -> list[_Wanted]:
         secret = naming.serving_secret(peer, exposure)
         if exposure.tls.mode is ExposureTlsMode.TERMINATE and secret is not None:
             own = exposure.tls.secret_ref is not None
-            field = f"spec.exposure[{index}].tls.secretRef" if own else f"{source}.serving"
+            serving = source if issued else f"{source}.serving"
+            field = f"spec.exposure[{index}].tls.secretRef" if own else serving
             name = f"serving-{exposure.name}"
             wanted.append(_Wanted(name, field, secret, hosts=exposure.hosts))
     return wanted
 
 
 def _issuance(certificate: Manifest | None) -> tuple[bool, str, str]:
-    """Return whether cert-manager calls a Certificate ready, and its reason and message if not."""
+    """Return whether cert-manager calls a Certificate ready, and why not; or why not renewed."""
     if certificate is None:
         return False, "", "waits to be created"
     status = mapping(certificate.get("status"))
     conditions = {entry.get("type"): entry for entry in items(status.get("conditions"))}
     ready, issuing = conditions.get("Ready", {}), conditions.get("Issuing", {})
-    if ready.get("status") == "True":
+    generation = int(metadata_of(certificate).get("generation") or 0)
+    if int(ready.get("observedGeneration") or generation) < generation:
+        return False, "", ""  # what it says is about an older spec
+    # Issuing turns False with reason Failed after a failed attempt: that says more than Ready,
+    # which stays True for as long as the certificate of an earlier attempt is good.
+    failed = issuing.get("reason") == "Failed"
+    if ready.get("status") == "True" and not failed:
         return True, "", ""
-    # Issuing turns False with reason Failed after a failed attempt: that says more than Ready.
-    told = issuing if issuing.get("reason") == "Failed" else ready
-    return False, str(told.get("reason") or ""), str(told.get("message") or "")
+    told = issuing if failed else ready
+    words = str(told.get("reason") or ""), str(told.get("message") or "")
+    return ready.get("status") == "True", *words
 
 
 def _certificate_status(fact: CertificateFact) -> Manifest:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, final
 
+import structlog
+
 from smbpctl.api.v1alpha1 import (
     BIG_PEER,
     BigPeer,
     ConditionType,
     DeletionPolicy,
     Effective,
+    InvalidSpec,
     TransactionLogReadyReason,
     TransactionLogType,
     effective,
@@ -44,16 +47,24 @@ from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.errors import NameConflict
 from smbpctl.runtime.finalizer import add_finalizer, has_finalizer, remove_finalizer
 from smbpctl.runtime.handler import map_func
+from smbpctl.runtime.informer import InformerState
 from smbpctl.runtime.manager import Manager
-from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting
+from smbpctl.runtime.meta import Manifest, ObjectKey, is_deleting, key_of
 from smbpctl.runtime.predicate import spec_changed
 from smbpctl.runtime.reconcile import DONE, Request, Result
 
 FIELD_OWNER: Final = "smbpctl/transaction-log"
 FINALIZER: Final = "smbpctl.dev/transaction-log"
 
-_WAIT: Final = Result(requeue_after=timedelta(seconds=30))
-_REMOVAL: Final = Result(requeue_after=timedelta(seconds=5))
+_KINDS: Final = (KAFKA, KAFKA_NODE_POOL, KAFKA_TOPIC, KAFKA_USER)
+_BEGINNING: Final = (InformerState.INIT, InformerState.LISTING)
+
+_WAIT: Final = Result(requeue_after=timedelta(seconds=10))
+_SOON: Final = Result(requeue_after=timedelta(seconds=1))
+# Watches tell when Strimzi's objects are gone, but not its claims.
+_REMOVAL: Final = Result(requeue_after=timedelta(seconds=2))
+
+log = structlog.get_logger()
 
 
 @final
@@ -72,9 +83,11 @@ class TransactionLogReconciler:
         manifest = await self.cache.get(BIG_PEER, request.key)
         if manifest is None:
             return DONE
-        peer = BigPeer.parse(manifest)
         if is_deleting(manifest):
-            return await self._finalize(manifest, peer)
+            return await self._finalize(manifest)
+        peer = BigPeer.parse(manifest)
+        if self._changing(peer):
+            return _SOON
         errors = validate(peer)
         if errors:
             message = "; ".join(str(error) for error in errors)
@@ -85,6 +98,19 @@ class TransactionLogReconciler:
         observed, conflict = await self._publish(manifest, peer)
         await self._report(manifest, observed, conflict=conflict)
         return DONE if observed.installed and not conflict else _WAIT
+
+    def _changing(self, peer: BigPeer) -> bool:
+        """Tell whether Strimzi's API is served, but in a version that is only being listed yet.
+
+        That is how an upgrade of its CRDs looks for a moment: not like Strimzi's absence.
+        """
+        if peer.spec.transaction_log.type is not TransactionLogType.STRIMZI:
+            return False
+        states = self.cache.states()
+        return any(
+            self.cache.served(kind) is None and states[str(kind.group_kind)].state in _BEGINNING
+            for kind in _KINDS
+        )
 
     async def _publish(self, manifest: Manifest, peer: BigPeer) -> tuple[LogObserved, str]:
         computed = effective(peer)
@@ -100,24 +126,22 @@ class TransactionLogReconciler:
     async def _connect(
         self, manifest: Manifest, peer: BigPeer, computed: Effective
     ) -> tuple[LogObserved, Connection | None]:
-        log = peer.spec.transaction_log
-        if log.external is None:
+        external = peer.spec.transaction_log.external
+        if external is None:
             return await self._strimzi(manifest, peer, computed)
-        connection = await external_connection(self.cache, peer, log.external, computed.topic.name)
+        connection = await external_connection(self.cache, peer, external, computed.topic.name)
         observed = LogObserved(
             peer,
             computed,
             problems=tuple(connection.problems),
-            bootstrap_servers=log.external.bootstrap_servers,
+            bootstrap_servers=external.bootstrap_servers,
         )
         return observed, connection
 
     async def _strimzi(
         self, manifest: Manifest, peer: BigPeer, computed: Effective
     ) -> tuple[LogObserved, Connection | None]:
-        served = [
-            self.cache.served(kind) for kind in (KAFKA, KAFKA_NODE_POOL, KAFKA_TOPIC, KAFKA_USER)
-        ]
+        served = [self.cache.served(kind) for kind in _KINDS]
         kafka_kind, _, topic_kind, user_kind = served
         if kafka_kind is None or topic_kind is None or user_kind is None or None in served:
             return LogObserved(peer, computed, installed=False), None
@@ -183,12 +207,20 @@ class TransactionLogReconciler:
         change = add_finalizer if wanted else remove_finalizer
         await change(self.client, manifest, FINALIZER, field_owner=FIELD_OWNER)
 
-    async def _finalize(self, manifest: Manifest, peer: BigPeer) -> Result:
+    async def _finalize(self, manifest: Manifest) -> Result:
+        """Let a deleted BigPeer go when nothing of its Kafka cluster is left to go before it."""
         if not has_finalizer(manifest, FINALIZER):
             return DONE
-        if peer.spec.deletion_policy is DeletionPolicy.DELETE:
-            left = await self.removal.step(peer, self.clock.now())
-            if left:
+        try:
+            peer = BigPeer.parse(manifest)
+        except InvalidSpec as error:
+            # Nobody can tell what was to become of the data: it stays, and is in nobody's way.
+            log.warning("transaction log abandoned", peer=str(key_of(manifest)), left=error.message)
+        else:
+            if self._changing(peer):
+                return _SOON
+            delete = peer.spec.deletion_policy is DeletionPolicy.DELETE
+            if delete and await self.removal.step(peer, self.clock.now()):
                 return _REMOVAL
         await remove_finalizer(self.client, manifest, FINALIZER, field_owner=FIELD_OWNER)
         return DONE
@@ -208,16 +240,16 @@ class TransactionLogReconciler:
             if why
             else transaction_log_ready(observed)
         )
-        log: Manifest = {
+        reached: Manifest = {
             "bootstrapServers": list(observed.bootstrap_servers),
             "topic": observed.effective.topic.name,
             "connectionSecret": naming.connection_secret(peer),
         }
         if observed.api_version:
-            log["apiVersion"] = observed.api_version
+            reached["apiVersion"] = observed.api_version
         status = {
             "conditions": stamped(peer, [condition], self.clock.now()),
-            "transactionLog": log,
+            "transactionLog": reached,
         }
         await write_status(self.cache, self.applier, manifest, status)
 

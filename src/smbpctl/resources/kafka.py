@@ -18,6 +18,10 @@ LISTENER: Final = "tls"
 LISTENER_PORT: Final = 9093
 POOL: Final = "broker"
 
+# Without them Strimzi before 0.48 looks for a ZooKeeper and ignores the pool; later ones ignore
+# them. They stay whatever the version: a CRD is upgraded before the operator that reads it.
+_KRAFT: Final = {"strimzi.io/kraft": "enabled", "strimzi.io/node-pools": "enabled"}
+
 
 def kafka(peer: BigPeer, effective: Effective, version: str) -> Manifest | None:
     """Return the Kafka cluster; None unless the BigPeer's log is run by Strimzi."""
@@ -47,10 +51,11 @@ def kafka(peer: BigPeer, effective: Effective, version: str) -> Manifest | None:
     }
     if options.version is not None:
         cluster["version"] = options.version
+    metadata = _metadata(peer, naming.kafka_name(peer), of_cluster=False)
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "Kafka",
-        "metadata": _metadata(peer, naming.kafka_name(peer), of_cluster=False),
+        "metadata": {**metadata, "annotations": dict(_KRAFT)},
         "spec": {"kafka": cluster, "entityOperator": {"topicOperator": {}, "userOperator": {}}},
     }
 
