@@ -74,6 +74,9 @@ class Sandbox:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # In the background of a shell without job control interrupts are ignored, and that is
+            # inherited; a person at a terminal has them.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(

@@ -97,8 +97,9 @@ class TestLogging:
         assert "pod replaced" in line
         assert not line.startswith("{")
 
-    def test_debug_does_not_show_secrets(self) -> None:
-        """The client library prints whole response bodies at debug level."""
+    def test_debug_does_not_show_secrets(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The client library prints whole response bodies at debug level, wherever that is on."""
+        caplog.set_level(logging.DEBUG)
         configure_logging(Settings.model_validate({"log_level": "debug"}))
 
         rest = logging.getLogger("kubernetes_asyncio.client.rest")
