@@ -84,7 +84,7 @@ verify: $(STAMP) ## fail when a generated file is stale
 
 .PHONY: golden
 golden: $(STAMP) ## rewrite the golden files; the diff is the review
-	@$(BIN)/python -m pytest -q test/unit/resources --update-golden
+	@$(BIN)/python -m pytest -q test/unit/resources test/unit/cli --update-golden
 	@git --no-pager diff --stat -- test/golden
 
 .PHONY: lock

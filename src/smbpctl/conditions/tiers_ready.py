@@ -79,7 +79,7 @@ def _why_absent(observed: ClusterObserved) -> tuple[TierReadyReason, str]:
         return TierReadyReason.WAITING_FOR_TRANSACTION_LOG, message
     if observed.stale_claims:
         message = f"PersistentVolumeClaim {', '.join(observed.stale_claims)} is in the way"
-        return TierReadyReason.NAME_CONFLICT, message
+        return TierReadyReason.NOT_CREATED, message
     return TierReadyReason.NOT_CREATED, TierReadyReason.NOT_CREATED.meaning
 
 

@@ -64,7 +64,7 @@ class TestStoreReady:
         _says(version, "VersionNotSupported", "9.0.0")
         _says(tls, "WaitingForTLS", "Secret a, b")
         _says(log, "WaitingForTransactionLog", "demo-transaction-log")
-        _says(claims, "NameConflict", "data-0")
+        _says(claims, "NotCreated", "data-0")
         _says(nothing, "NotCreated")
 
 

@@ -81,7 +81,6 @@ class TierReadyReason(DescribedEnum):
     WAITING_FOR_TRANSACTION_LOG = "WaitingForTransactionLog", "The transaction log is not ready."
     WAITING_FOR_STORE = "WaitingForStore", "The store is not ready."
     VERSION_NOT_SUPPORTED = "VersionNotSupported", "The version is unknown: nothing is rolled."
-    NAME_CONFLICT = "NameConflict", "An object of a needed name belongs to somebody else."
 
 
 class RollingUpdateSucceededReason(DescribedEnum):

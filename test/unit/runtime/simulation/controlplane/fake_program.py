@@ -10,6 +10,7 @@ import os
 import signal
 import ssl
 import sys
+import threading
 from pathlib import Path
 
 NAME = Path(sys.argv[0]).name
@@ -53,8 +54,17 @@ class Server(http.server.ThreadingHTTPServer):
     allow_reuse_port = True
 
 
+def wait_for_storage() -> None:
+    """Be as ready as an API server is: not before etcd has started."""
+    events = Path(os.environ["HOME"]) / "events"
+    while "start etcd" not in events.read_text():
+        threading.Event().wait(0.01)
+
+
 def serve() -> None:
     """Serve HTTPS until told to end."""
+    if NAME == "kube-apiserver":
+        wait_for_storage()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(FLAGS["--tls-cert-file"], FLAGS["--tls-private-key-file"])
     server = Server((FLAGS["--bind-address"], int(FLAGS["--secure-port"])), Answer)
