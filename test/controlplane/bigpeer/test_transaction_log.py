@@ -274,6 +274,7 @@ def test_a_namespace_that_ends_is_not_held_up(
     )
 
     assert "KafkaTopic" in strimzi.objects()
+    assert [event for event in stage.writes(namespace) if event["verb"] == "delete"] == []
 
 
 def test_a_topic_without_kafka_is_not_waited_for(
@@ -313,6 +314,10 @@ def _running(stage: Stage, namespace: str, *, topic: bool = True, policy: str) -
     folder = crds("strimzi", "1.2.0")
     if not _served(stage):
         install(stage, folder)
+        # The operator, too, must know of Strimzi from the first moment of the BigPeer.
+        stage.apply(_strimzi("default", "scout"))
+        stage.wait_condition("default", READY, "False", "KafkaNotReady", name="scout")
+        stage.control_plane.kubectl("delete", "bigpeer/scout", "-n", "default")
     stage.apply(_strimzi(namespace, deletionPolicy=policy))
     strimzi = _asked(stage, namespace, "v1")
     strimzi.start_kafka()
@@ -340,9 +345,9 @@ def _external(namespace: str, authentication: Manifest) -> Manifest:
     return sample(namespace, transactionLog={"type": "External", "external": external})
 
 
-def _strimzi(namespace: str, **spec: object) -> Manifest:
+def _strimzi(namespace: str, name: str = "demo", **spec: object) -> Manifest:
     strimzi = {"storage": {"size": "10Gi"}}
-    return sample(namespace, transactionLog={"type": "Strimzi", "strimzi": strimzi}, **spec)
+    return sample(namespace, name, transactionLog={"type": "Strimzi", "strimzi": strimzi}, **spec)
 
 
 def _opaque(namespace: str, name: str, files: Mapping[str, bytes]) -> Manifest:
