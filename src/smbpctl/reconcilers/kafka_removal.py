@@ -16,7 +16,7 @@ from smbpctl.reconcilers.kinds import (
     KAFKA_USER,
     NAMESPACE,
 )
-from smbpctl.resources import kafka, naming
+from smbpctl.resources import naming
 from smbpctl.runtime.cache import Cache
 from smbpctl.runtime.client import Client
 from smbpctl.runtime.discovery import OptionalKind
@@ -84,7 +84,7 @@ class KafkaRemoval:
         if left:
             # What takes Strimzi's finalizer off a topic runs beside Kafka, and went with it.
             log.warning("kafka objects left", peer=str(peer.key), left=", ".join(left))
-        for kind, each in ((KAFKA, name), (KAFKA_NODE_POOL, f"{name}-{kafka.POOL}")):
+        for kind, each in ((KAFKA, name), (KAFKA_NODE_POOL, naming.kafka_pool_name(peer))):
             text = await self._remove(peer, kind, each)
             if text:
                 return text

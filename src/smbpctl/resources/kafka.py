@@ -16,7 +16,6 @@ GROUP: Final = "kafka.strimzi.io"
 VERSIONS: Final = ("v1", "v1beta2")
 LISTENER: Final = "tls"
 LISTENER_PORT: Final = 9093
-POOL: Final = "broker"
 
 # Without them Strimzi before 0.48 looks for a ZooKeeper and ignores the pool; later ones ignore
 # them. They stay whatever the version: a CRD is upgraded before the operator that reads it.
@@ -79,7 +78,7 @@ def kafka_node_pool(peer: BigPeer, version: str) -> Manifest | None:
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "KafkaNodePool",
-        "metadata": _metadata(peer, f"{naming.kafka_name(peer)}-{POOL}"),
+        "metadata": _metadata(peer, naming.kafka_pool_name(peer)),
         "spec": spec,
     }
 

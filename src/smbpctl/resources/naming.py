@@ -53,8 +53,16 @@ def connection_secret(peer: BigPeer) -> str:
 
 
 def kafka_name(peer: BigPeer) -> str:
-    """Return the name of the Kafka cluster, node pool and topic that we own in Strimzi mode."""
+    """Return the name of the Kafka cluster and topic that we own in Strimzi mode."""
     return f"{peer.name}-log"
+
+
+def kafka_pool_name(peer: BigPeer) -> str:
+    """Return the node pool's name, unique in the namespace and short whatever the BigPeer's.
+
+    A broker's pod is called `<kafka>-<pool>-<id>`, and that is its hostname: 63 characters at most.
+    """
+    return f"broker-{digest(peer.name)[:8]}"
 
 
 def kafka_user_name(peer: BigPeer) -> str:

@@ -26,7 +26,7 @@ from test.support.peers import UID, a_strimzi_peer
 
 NAMES = [
     "Kafka demo-log",
-    "KafkaNodePool demo-log-broker",
+    "KafkaNodePool broker-99e5095a",
     "KafkaTopic demo-log",
     "KafkaUser shop.demo",
 ]
@@ -67,7 +67,7 @@ class Scene:
         for each in kafka_objects(self.peer, effective(self.peer), "v1"):
             each["metadata"]["labels"]["smbpctl.dev/bigpeer-uid"] = uid
             self.server.put(each)
-        self.claims = [f"data-0-demo-log-broker-{n}" for n in range(2)]
+        self.claims = [f"data-0-demo-log-broker-99e5095a-{n}" for n in range(2)]
         for name in self.claims:
             self.server.put(a_claim(name, **{"smbpctl.dev/bigpeer-uid": uid}))
 
@@ -103,14 +103,14 @@ class TestOrder:
         assert requests == [
             ["delete KafkaUser shop/shop.demo", "delete KafkaTopic shop/demo-log"],
             ["delete Kafka shop/demo-log"],
-            ["delete KafkaNodePool shop/demo-log-broker"],
+            ["delete KafkaNodePool shop/broker-99e5095a"],
             [f"delete PersistentVolumeClaim shop/{name}" for name in scene.claims],
             [],
         ]
         assert told == [
             "KafkaUser shop/shop.demo, KafkaTopic shop/demo-log",
             "Kafka shop/demo-log",
-            "KafkaNodePool shop/demo-log-broker",
+            "KafkaNodePool shop/broker-99e5095a",
             f"PersistentVolumeClaim {', '.join(scene.claims)}",
             "",
         ]
@@ -180,7 +180,7 @@ class TestWhoseItIs:
         scene = Scene()
         others = [
             a_claim("data-0-other-broker-0", **{"strimzi.io/cluster": "other"}),
-            a_claim("data-0-demo-log-broker-9", **{"smbpctl.dev/bigpeer-uid": "former"}),
+            a_claim("data-0-demo-log-broker-99e5095a-9", **{"smbpctl.dev/bigpeer-uid": "former"}),
         ]
         for each in others:
             scene.server.put(each)

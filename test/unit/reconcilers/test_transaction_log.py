@@ -26,7 +26,7 @@ WITH_CA: Manifest = {f"{LOG}.tls": {"caSecretRef": {"name": "kafka-ca"}}}
 MARK = {"deletionTimestamp": "2026-11-21T11:59:00Z"}
 NAMES = {
     "Kafka": "demo-log",
-    "KafkaNodePool": "demo-log-broker",
+    "KafkaNodePool": "broker-99e5095a",
     "KafkaTopic": "demo-log",
     "KafkaUser": "shop.demo",
 }
@@ -211,7 +211,7 @@ class TestStrimzi:
 
         assert stage.server.sent() == [
             "apply Kafka shop/demo-log",
-            "apply KafkaNodePool shop/demo-log-broker",
+            "apply KafkaNodePool shop/broker-99e5095a",
             "apply KafkaTopic shop/demo-log",
             "apply KafkaUser shop/shop.demo",
             "apply BigPeer/status shop/demo",
@@ -458,7 +458,7 @@ class TestDeletion:
             "delete KafkaUser shop/shop.demo",
             "delete KafkaTopic shop/demo-log",
             "delete Kafka shop/demo-log",
-            "delete KafkaNodePool shop/demo-log-broker",
+            "delete KafkaNodePool shop/broker-99e5095a",
             "patch BigPeer shop/demo",
         ]
         assert (BIG_PEER, key("demo")) not in stage.server.objects
@@ -473,13 +473,17 @@ class TestDeletion:
             {
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
-                "metadata": {"name": "data-0-demo-log-broker-0", "namespace": "shop", **protected},
+                "metadata": {
+                    "name": "data-0-demo-log-broker-99e5095a-0",
+                    "namespace": "shop",
+                    **protected,
+                },
             }
         )
         stage.delete()
 
         results = [await stage.reconcile() for _ in range(5)]
-        stage.server.remove(CLAIM, key("data-0-demo-log-broker-0"))
+        stage.server.remove(CLAIM, key("data-0-demo-log-broker-99e5095a-0"))
 
         assert results == [REMOVING] * 5
         assert await stage.reconcile() == DONE

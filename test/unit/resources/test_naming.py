@@ -17,6 +17,20 @@ class TestNames:
         assert len(workload) <= 52  # a controller revision appends a dash and ten characters
         assert len(longest) <= 63
 
+    def test_brokers_of_the_longest_peer_have_a_legal_hostname(self) -> None:
+        """Strimzi calls a broker's pod after cluster, pool and id, and the host after the pod."""
+        peer = a_peer({"metadata.name": "x" * 30})
+
+        pod = f"{naming.kafka_name(peer)}-{naming.kafka_pool_name(peer)}-999"
+
+        assert len(pod) <= 63
+
+    def test_pools_of_two_peers_are_told_apart(self) -> None:
+        """They share a namespace, and with it the names of node pools."""
+        one, other = a_peer(), a_peer({"metadata.name": "other"})
+
+        assert naming.kafka_pool_name(one) != naming.kafka_pool_name(other)
+
     def test_a_topology_is_named_by_its_id(self) -> None:
         """Members mount one ConfigMap; each configuration has a copy of its own beside it."""
         peer = a_peer()
