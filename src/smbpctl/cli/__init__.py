@@ -10,8 +10,6 @@ from smbpctl.runtime.errors import ConfigurationError, TerminalError
 
 _COMMANDS = (run, render, crd, demo, version)
 
-USAGE_ERROR = 2
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit with 0, or 1 after an error, or 2 for wrong usage."""

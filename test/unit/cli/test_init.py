@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from smbpctl.cli import USAGE_ERROR, execute, main
+from smbpctl.cli import execute, main
 
 COMMANDS = ("run", "render", "crd", "demo", "version")
 
@@ -39,7 +39,7 @@ class TestExecute:
             execute(arguments)
 
         out, err = capsys.readouterr()
-        assert (ended.value.code, out) == (USAGE_ERROR, "")
+        assert (ended.value.code, out) == (2, "")
         assert err.startswith("usage: smbpctl")
 
     @pytest.mark.parametrize("command", ["", *COMMANDS])
