@@ -2,18 +2,29 @@
 
 import logging
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from smbpctl import __version__
-from smbpctl.operand.client import AdminClient
+from smbpctl.operand.client import AdminClient, MemberDoor
+from smbpctl.operand.doors import DirectDoor, PortForwardDoor
 from smbpctl.reconcilers import cluster, networking, tls, transaction_log
 from smbpctl.reconcilers.operator import FIELD_OWNERS, Operator
-from smbpctl.runtime.clock import LoopClock
+from smbpctl.runtime.clock import Clock, LoopClock
 from smbpctl.runtime.manager import Manager, ManagerOptions
-from smbpctl.runtime.transport import ClusterConfig, HttpTransport
-from smbpctl.settings import LogFormat, Settings
+from smbpctl.runtime.transport import (
+    ClusterConfig,
+    ForwardedHttp,
+    HttpTransport,
+    PortForwarder,
+)
+from smbpctl.settings import LogFormat, MemberAccess, Settings
+
+_USER_AGENT: Final = f"smbpctl/{__version__}"
 
 
 def configure_logging(settings: Settings) -> None:
@@ -47,8 +58,33 @@ def manager_options(settings: Settings) -> ManagerOptions:
         field_owners=FIELD_OWNERS,
         probe_address=settings.probe_address or None,
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_seconds),
-        user_agent=f"smbpctl/{__version__}",
+        user_agent=_USER_AGENT,
     )
+
+
+def forwards_ports(settings: Settings, config: ClusterConfig) -> bool:
+    """Tell whether members are reached through the API server instead of at their addresses."""
+    if settings.member_access is MemberAccess.AUTO:
+        return not config.in_cluster
+    return settings.member_access is MemberAccess.PORT_FORWARD
+
+
+@asynccontextmanager
+async def member_door(
+    settings: Settings, config: ClusterConfig, clock: Clock
+) -> AsyncGenerator[MemberDoor]:
+    """Open the way to members that the settings ask for; its connections end with the block."""
+    if forwards_ports(settings, config):
+        transport = HttpTransport(config, user_agent=_USER_AGENT, clock=clock)
+        http = ForwardedHttp(PortForwarder(transport), user_agent=_USER_AGENT)
+        door: MemberDoor = PortForwardDoor(http)
+    else:
+        transport = HttpTransport(user_agent=_USER_AGENT, clock=clock)
+        door = DirectDoor(transport)
+    try:
+        yield door
+    finally:
+        await transport.close()
 
 
 async def run_operator(
@@ -64,17 +100,15 @@ async def run_operator(
         namespace=settings.operator_namespace,
         file_system_group=settings.file_system_group,
     )
-    transport = HttpTransport(user_agent=f"smbpctl/{__version__}", clock=clock)
-    admin = AdminClient(
-        transport, clock=clock, timeout=timedelta(seconds=settings.admin_timeout_seconds)
-    )
-    try:
-        options = manager_options(settings)
-        async with Manager.from_config(config, options=options, clock=clock) as manager:
-            cluster.setup(manager, operator, admin, workers=settings.workers)
-            networking.setup(manager, operator, workers=settings.workers)
-            tls.setup(manager, workers=settings.workers)
-            transaction_log.setup(manager, workers=settings.workers)
-            await manager.run(handle_signals=handle_signals)
-    finally:
-        await transport.close()
+    timeout = timedelta(seconds=settings.admin_timeout_seconds)
+    options = manager_options(settings)
+    async with (
+        member_door(settings, config, clock) as door,
+        Manager.from_config(config, options=options, clock=clock) as manager,
+    ):
+        admin = AdminClient(door, clock=clock, timeout=timeout)
+        cluster.setup(manager, operator, admin, workers=settings.workers)
+        networking.setup(manager, operator, workers=settings.workers)
+        tls.setup(manager, workers=settings.workers)
+        transaction_log.setup(manager, workers=settings.workers)
+        await manager.run(handle_signals=handle_signals)

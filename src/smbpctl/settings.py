@@ -27,6 +27,14 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class MemberAccess(StrEnum):
+    """How the operator reaches store members."""
+
+    AUTO = "auto"
+    DIRECT = "direct"
+    PORT_FORWARD = "port-forward"
+
+
 class Settings(BaseSettings):
     """Everything `smbpctl run` can be told.
 
@@ -70,6 +78,11 @@ class Settings(BaseSettings):
 
     admin_timeout_seconds: Annotated[float, Field(gt=0)] = 3.0
     """How long a store member may take to answer the operator."""
+
+    member_access: MemberAccess = MemberAccess.AUTO
+    """How store members are asked: direct, to their pods' addresses; port-forward, through the API
+    server, which takes get and create on pods/portforward; auto, direct with the pod's own account
+    and port-forward with a kubeconfig."""
 
     log_format: LogFormat = LogFormat.JSON
     """How log lines are written."""

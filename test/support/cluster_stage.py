@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from smbpctl.api.v1alpha1 import BIG_PEER, BigPeer, Condition, ConditionStatus, ConditionType
+from smbpctl.operand.client import MemberEndpoint
 from smbpctl.operand.members import MemberReport, Unreachable
 from smbpctl.reconcilers import cluster
 from smbpctl.reconcilers.kinds import CLAIM, DEPLOYMENT, POD, SECRET, STATEFUL_SET, STORAGE_CLASS
@@ -69,15 +70,19 @@ class Answers:
     by_address: dict[str, MemberReport | Unreachable] = field(
         default_factory=dict[str, MemberReport | Unreachable]
     )
-    asked: list[str] = field(default_factory=list[str])
+    asked: list[MemberEndpoint] = field(default_factory=list[MemberEndpoint])
 
-    async def reports(self, addresses: Iterable[str]) -> dict[str, MemberReport | Unreachable]:
+    async def reports(
+        self, members: Iterable[MemberEndpoint]
+    ) -> dict[MemberEndpoint, MemberReport | Unreachable]:
         """Return the reports; members are as far as the log unless told otherwise."""
-        wanted = list(addresses)
+        wanted = list(members)
         self.asked += wanted
         return {
-            address: self.by_address.get(address, MemberReport(f"at-{address}", 1, None, 7, 1))
-            for address in wanted
+            member: self.by_address.get(
+                member.address, MemberReport(f"at-{member.address}", 1, None, 7, 1)
+            )
+            for member in wanted
         }
 
 

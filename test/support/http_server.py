@@ -68,10 +68,15 @@ async def raw_server(connection: Connection) -> AsyncGenerator[str]:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """End a connection with RST instead of FIN."""
-    sock = writer.get_extra_info("socket")
+    reset_transport(writer.transport)
+
+
+def reset_transport(transport: asyncio.WriteTransport) -> None:
+    """End a connection with RST instead of FIN."""
+    sock = transport.get_extra_info("socket")
     # SO_LINGER with zero seconds: struct linger {on = 1, seconds = 0}.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-    writer.transport.abort()
+    transport.abort()
 
 
 def unused_url() -> str:

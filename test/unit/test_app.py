@@ -11,14 +11,23 @@ import structlog
 
 from smbpctl import __version__
 from smbpctl.api.v1alpha1 import BIG_PEER, BigPeer
-from smbpctl.app import configure_logging, manager_options, run_operator
+from smbpctl.app import (
+    configure_logging,
+    forwards_ports,
+    manager_options,
+    member_door,
+    run_operator,
+)
+from smbpctl.operand.doors import DirectDoor, PortForwardDoor
 from smbpctl.reconcilers.kinds import STATEFUL_SET
 from smbpctl.reconcilers.operator import FIELD_OWNERS
 from smbpctl.resources import naming
+from smbpctl.runtime.clock import LoopClock
 from smbpctl.runtime.manager import ManagerOptions
 from smbpctl.runtime.meta import ObjectKey
+from smbpctl.runtime.transport import ClusterConfig
 from smbpctl.sandbox.secrets import referenced_secrets
-from smbpctl.settings import Settings
+from smbpctl.settings import MemberAccess, Settings
 from test.support.cluster_stage import a_storage_class
 from test.support.fake_cluster import FakeCluster
 from test.support.fake_cluster_http import ClusterHttp, until
@@ -127,6 +136,32 @@ class TestManagerOptions:
         settings = Settings.model_validate({"probe_address": ""})
 
         assert manager_options(settings).probe_address is None
+
+
+class TestMemberAccess:
+    @pytest.mark.parametrize(
+        ("access", "in_cluster", "forwarded"),
+        [
+            ("auto", True, False),
+            ("auto", False, True),
+            ("direct", True, False),
+            ("direct", False, False),
+            ("port-forward", True, True),
+            ("port-forward", False, True),
+        ],
+    )
+    async def test_where_we_are_decides_unless_told(
+        self, access: str, in_cluster: bool, forwarded: bool
+    ) -> None:
+        """Pods' addresses are of no use outside the cluster; inside, the detour is."""
+        settings = Settings(member_access=MemberAccess(access))
+        config = ClusterConfig(server="https://192.0.2.1", in_cluster=in_cluster)
+
+        async with member_door(settings, config, LoopClock()) as door:
+            kind = type(door)
+
+        assert forwards_ports(settings, config) is forwarded
+        assert kind is (PortForwardDoor if forwarded else DirectDoor)
 
 
 SETTINGS = Settings.model_validate(

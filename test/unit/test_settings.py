@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from smbpctl.runtime.errors import ConfigurationError
-from smbpctl.settings import LogFormat, LogLevel, Settings, read_settings
+from smbpctl.settings import LogFormat, LogLevel, MemberAccess, Settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,7 @@ def test_defaults() -> None:
         "file_system_group": 65532,
         "graceful_shutdown_seconds": 30.0,
         "admin_timeout_seconds": 3.0,
+        "member_access": MemberAccess.AUTO,
         "log_format": LogFormat.JSON,
         "log_level": LogLevel.INFO,
     }
@@ -43,6 +44,7 @@ def test_defaults() -> None:
         ("probe_address", "", ""),
         ("workers", "4", 4),
         ("graceful_shutdown_seconds", "0", 0.0),
+        ("member_access", "port-forward", MemberAccess.PORT_FORWARD),
         ("log_format", "console", LogFormat.CONSOLE),
         ("log_level", "debug", LogLevel.DEBUG),
     ],
@@ -79,6 +81,7 @@ def test_other_variables_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
         {"file_system_group": 0},
         {"graceful_shutdown_seconds": -1},
         {"admin_timeout_seconds": 0},
+        {"member_access": "portforward"},
         {"log_level": "trace"},
         {"log_format": "text"},
     ],

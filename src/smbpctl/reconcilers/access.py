@@ -64,6 +64,10 @@ TRANSACTION_LOG: Final = (
 EVERYTHING: Final = (*CLUSTER, *NETWORKING, *TLS, *TRANSACTION_LOG)
 """All of the operator's accesses; the reconcilers run in one process under one account."""
 
+# A WebSocket is a GET, which from Kubernetes 1.35 on is checked as `create`, too.
+DEVELOPER: Final = (*EVERYTHING, Access("", ("pods/portforward",), ("get", "create")))
+"""What whoever runs the operator from outside the cluster may do: the operator itself may less."""
+
 _VERB_ORDER: Final = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 

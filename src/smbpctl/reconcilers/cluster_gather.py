@@ -7,7 +7,7 @@ from typing import final
 from smbpctl.api.v1alpha1 import BigPeer
 from smbpctl.api.v1alpha1.defaults import effective
 from smbpctl.observed import Claim, ClusterObserved, Member, Partition, Pod, Tier
-from smbpctl.operand.client import AdminClient
+from smbpctl.operand.client import AdminClient, MemberEndpoint
 from smbpctl.operand.contract import COMPONENTS, Component
 from smbpctl.reconcilers.facts import (
     claim_fact,
@@ -77,7 +77,7 @@ class ClusterGatherer:
             peer=peer,
             effective=effective(peer, image_prefix=self.operator.image_prefix),
             now=self.clock.now(),
-            partitions=await self._with_reports(partitions),
+            partitions=await self._with_reports(peer, partitions),
             tiers=await self._tiers(reader, peer, pods),
             claims=claims,
             stale_claims=stale,
@@ -158,19 +158,21 @@ class ClusterGatherer:
         )
         return [name for name, found in digests.items() if found is None], inputs
 
-    async def _with_reports(self, partitions: tuple[Partition, ...]) -> tuple[Partition, ...]:
+    async def _with_reports(
+        self, peer: BigPeer, partitions: tuple[Partition, ...]
+    ) -> tuple[Partition, ...]:
         """Ask every member that has an address for its state, all at once."""
-        addresses = {
-            _admin_address(member.pod)
+        endpoints = {
+            _endpoint(peer, member.pod)
             for partition in partitions
             for member in partition.members
             if member.pod is not None and member.pod.address and not member.pod.deleting
         }
-        reports = await self.admin.reports(sorted(addresses))
+        reports = await self.admin.reports(sorted(endpoints))
 
         def answered(member: Member) -> Member:
             pod = member.pod
-            return replace(member, report=reports.get(_admin_address(pod)) if pod else None)
+            return replace(member, report=reports.get(_endpoint(peer, pod)) if pod else None)
 
         return tuple(
             replace(partition, members=tuple(answered(member) for member in partition.members))
@@ -178,9 +180,9 @@ class ClusterGatherer:
         )
 
 
-def _admin_address(pod: Pod) -> str:
-    host = f"[{pod.address}]" if ":" in pod.address else pod.address
-    return f"{host}:{COMPONENTS[Component.STORE].port}"
+def _endpoint(peer: BigPeer, pod: Pod) -> MemberEndpoint:
+    port = COMPONENTS[Component.STORE].port
+    return MemberEndpoint(ObjectKey(peer.namespace, pod.name), pod.address, port)
 
 
 def _desired(peer: BigPeer, inputs: Inputs, partitions: tuple[Partition, ...]) -> ClusterDesired:

@@ -6,25 +6,37 @@ from typing import Final
 from smbpctl.runtime.meta import Manifest
 
 NAME: Final = "smbpctl-manager"
+DEVELOPER: Final = "smbpctl-developer"
 NAMESPACE: Final = "smbpctl-system"
 
 _LABELS: Final = {"app.kubernetes.io/name": "smbpctl", "app.kubernetes.io/part-of": "smbpctl"}
 
+_POD_SECURITY: Final = {
+    f"pod-security.kubernetes.io/{mode}{suffix}": value
+    for mode in ("enforce", "audit", "warn")
+    for suffix, value in (("", "restricted"), ("-version", "latest"))
+}
+
 
 def operator_permissions(rules: Sequence[Manifest], namespace: str = NAMESPACE) -> list[Manifest]:
-    """Return namespace, account, role and binding by which the operator may do what `rules` say."""
+    """Return namespace, account, role and binding by which the operator may do what `rules` say.
+
+    The namespace takes only pods that pass the `restricted` Pod Security profile. Nobody gets the
+    account's token unasked: the manager's pod mounts it by its own word.
+    """
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAME}
     subject = {"kind": "ServiceAccount", "name": NAME, "namespace": namespace}
     return [
         {
             "apiVersion": "v1",
             "kind": "Namespace",
-            "metadata": {"name": namespace, "labels": dict(_LABELS)},
+            "metadata": {"name": namespace, "labels": {**_LABELS, **_POD_SECURITY}},
         },
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": {"name": NAME, "namespace": namespace, "labels": dict(_LABELS)},
+            "automountServiceAccountToken": False,
         },
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -40,3 +52,13 @@ def operator_permissions(rules: Sequence[Manifest], namespace: str = NAMESPACE) 
             "subjects": [subject],
         },
     ]
+
+
+def developer_role(rules: Sequence[Manifest]) -> Manifest:
+    """Return the role of people who run the operator from outside; an admin binds it to them."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": DEVELOPER, "labels": dict(_LABELS)},
+        "rules": list(rules),
+    }

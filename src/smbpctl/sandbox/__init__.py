@@ -1,5 +1,5 @@
-"""The operator's surroundings, made up: a fake operand whose pods answer as real members do."""
+"""The operator's surroundings, made up: a fake operand, the Secrets a person brings, a world.
 
-from smbpctl.sandbox.operand import Behaviour, FakeOperand
-
-__all__ = ["Behaviour", "FakeOperand"]
+Nothing is exported here. Every name is imported from its own module, so that the process of a
+fake member, which this package comes before, starts without loading the operator.
+"""

@@ -94,7 +94,7 @@ class Demo:
                 self._control_plane.service_account_kubeconfig, NAMESPACE, NAME
             )
             config = await load_config(account)
-            settings = read_settings({"probe_address": "127.0.0.1:0"})
+            settings = read_settings({"probe_address": "127.0.0.1:0", "member_access": "direct"})
             async with asyncio.TaskGroup() as group:
                 players = [
                     group.create_task(world.run()),

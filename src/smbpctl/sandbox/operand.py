@@ -1,11 +1,10 @@
 """A fake operand: pods of the components answer HTTP as the contract says, or misbehave."""
 
-import asyncio
 import errno
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from ipaddress import IPv4Network
 from typing import Final, Protocol, final
 
@@ -13,11 +12,22 @@ from aiohttp import web
 
 from smbpctl.operand import contract
 from smbpctl.operand.contract import COMPONENTS, Component
-from smbpctl.operand.members import Backfill, ContractViolation, Topology
 from smbpctl.runtime.clock import Random, system_random
 from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, key_of, uid_of
 from smbpctl.runtime.simulation.agents import Health, IdleWorkload, Workload
 from smbpctl.runtime.simulation.agents.sections import section
+from smbpctl.sandbox.answers import Answers, report_of
+from smbpctl.sandbox.behaviour import Behaviour
+from smbpctl.sandbox.identity import identity_of
+
+__all__ = [
+    "Behaviour",
+    "FakeOperand",
+    "TopologyReader",
+    "component_of",
+    "report_of",
+    "topology_of",
+]
 
 CONFIG_MAP: Final = GroupVersionKind("", "v1", "ConfigMap")
 CLAIM: Final = GroupVersionKind("", "v1", "PersistentVolumeClaim")
@@ -32,35 +42,40 @@ _ATTEMPTS: Final = 64
 _SHUTDOWN_SECONDS: Final = 0.1
 
 
-@final
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How a member differs from a healthy one; None means that it does not.
-
-    `ready` fails the readiness probe, `hangs` answers nothing at all, `crashes` ends the process
-    as often as it is started. The rest is what `/cluster_version` answers instead of the truth:
-    a `ust` that stays where it is, a `backfill` that runs for ever or fails, wrong ids, or a
-    `body` that is no report.
-    """
-
-    ready: bool = True
-    hangs: bool = False
-    crashes: bool = False
-    ust: int | None = None
-    backfill: Backfill | None = None
-    server_id: str | None = None
-    config_id: int | None = None
-    next_config_id: int | None = None
-    routing_config_id: int | None = None
-    body: bytes | None = None
-
-
 class TopologyReader(Protocol):
     """Where the mounted topology comes from: satisfied by `client.Client` and `cache.Cache`."""
 
     async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
         """Return an object, None when there is none."""
         ...
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """Satisfies `answers.Member` from a pod of a control plane, and from what all pods share."""
+
+    name: str
+    component: Component
+    server_id: str
+    log: Callable[[], int]
+    told: Callable[[], Behaviour]
+    topology: Callable[[], Awaitable[str]]
+    version: str = ""
+
+    @property
+    def log_head(self) -> int:
+        """Return how far the one log of all members is."""
+        return self.log()
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """Return how the pod was told to behave."""
+        return self.told()
+
+    async def unready(self) -> str:
+        """Return nothing: what the node agent takes for ready depends on the behaviour alone."""
+        return ""
 
 
 @final
@@ -72,7 +87,7 @@ class _Process:
     component: Component
     address: str
     runner: web.AppRunner
-    server_id: str
+    answers: Answers
 
 
 @final
@@ -98,14 +113,17 @@ class FakeOperand:
     ) -> None:
         self.log_head = 0
         """The offset of the newest transaction."""
-        self.hanging = 0
-        """How many requests wait for an answer that never comes."""
         self._topologies = topologies
         self._others = others or IdleWorkload()
         self._random = random or system_random()
         self._network = network
         self._processes: dict[str, _Process] = {}
         self._behaviours: list[tuple[str, Behaviour]] = []
+
+    @property
+    def hanging(self) -> int:
+        """Return how many requests wait for an answer that never comes."""
+        return sum(process.answers.hanging for process in self._processes.values())
 
     def behave(self, pods: str, behaviour: Behaviour) -> None:
         """Have the pods whose `namespace/name` matches the shell pattern behave like that.
@@ -135,13 +153,13 @@ class FakeOperand:
         if component is None:
             return await self._others.start(pod)
         await self.stop(pod)
-        runner = web.AppRunner(
-            self._application(uid_of(pod)), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS
-        )
+        answers = Answers(await self._member(pod, component))
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", answers.handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         address = await self._listen(runner, COMPONENTS[component].port)
-        server_id = await self._server_id(pod)
-        self._processes[uid_of(pod)] = _Process(pod, component, address, runner, server_id)
+        self._processes[uid_of(pod)] = _Process(pod, component, address, runner, answers)
         return address
 
     async def health(self, pod: Manifest) -> Health:
@@ -186,65 +204,15 @@ class FakeOperand:
             host = 1 + self._random.getrandbits(32) % (self._network.num_addresses - 2)
             yield str(self._network[host])
 
-    def _application(self, uid: str) -> web.Application:
-        async def answer(request: web.Request) -> web.StreamResponse:
-            process = self._processes.get(uid)
-            if process is None:
-                raise web.HTTPServiceUnavailable(text="not started")
-            behaviour = self._behaviour(process.pod)
-            if behaviour.hangs:
-                await self._hang()
-            return await self._answer(request.path, process, behaviour)
-
-        application = web.Application()
-        application.router.add_get("/{path:.*}", answer)
-        return application
-
-    async def _hang(self) -> None:
-        self.hanging += 1
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.hanging -= 1
-
-    async def _answer(
-        self, path: str, process: _Process, behaviour: Behaviour
-    ) -> web.StreamResponse:
-        match path:
-            case contract.PATH_LIVE:
-                return web.Response(text="ok")
-            case contract.PATH_READY:
-                if behaviour.ready:
-                    return web.Response(text="ok")
-                return web.Response(status=503, text="not ready")
-            case contract.PATH_METRICS:
-                return web.Response(text=self._metrics(process, behaviour))
-            case contract.PATH_CLUSTER_VERSION:
-                return await self._report(process, behaviour)
-            case _:
-                raise web.HTTPNotFound
-
-    def _metrics(self, process: _Process, behaviour: Behaviour) -> str:
-        lag = self.log_head - self._ust(behaviour)
-        component = process.component.value.replace("-", "_")
-        return (
-            f"# TYPE hydra_{component}_up gauge\n"
-            f"hydra_{component}_up 1\n"
-            "# TYPE hydra_kafka_consumer_lag gauge\n"
-            f'hydra_kafka_consumer_lag{{topic="transaction.log"}} {lag}\n'
+    async def _member(self, pod: Manifest, component: Component) -> _Member:
+        return _Member(
+            key_of(pod).name,
+            component,
+            await self._server_id(pod),
+            log=lambda: self.log_head,
+            told=partial(self._behaviour, pod),
+            topology=partial(self._topology, pod),
         )
-
-    async def _report(self, process: _Process, behaviour: Behaviour) -> web.StreamResponse:
-        if behaviour.body is not None:
-            return web.Response(body=behaviour.body, content_type="application/json")
-        try:
-            topology = await self._topology(process.pod)
-        except (LookupError, ContractViolation) as error:
-            return web.Response(status=503, text=f"no topology: {error}")
-        answer = report_of(
-            topology, behaviour, server_id=process.server_id, ust=self._ust(behaviour)
-        )
-        return web.json_response(answer)
 
     async def _server_id(self, pod: Manifest) -> str:
         """Return the identity of the pod's data: of its claim, or of the pod that has none."""
@@ -252,18 +220,15 @@ class FakeOperand:
             if "persistentVolumeClaim" in volume:
                 name = str(volume["persistentVolumeClaim"]["claimName"])
                 claim = await self._topologies.get(CLAIM, ObjectKey(key_of(pod).namespace, name))
-                return _identity(uid_of(claim or pod))
-        return _identity(uid_of(pod))
+                return identity_of(uid_of(claim or pod))
+        return identity_of(uid_of(pod))
 
-    async def _topology(self, pod: Manifest) -> Topology:
+    async def _topology(self, pod: Manifest) -> str:
         name = topology_of(pod)
         config_map = await self._topologies.get(CONFIG_MAP, ObjectKey(key_of(pod).namespace, name))
         if config_map is None:
             raise LookupError(f"ConfigMap {name} does not exist")
-        return Topology.from_json(str(section(config_map, "data").get(contract.TOPOLOGY_FILE)))
-
-    def _ust(self, behaviour: Behaviour) -> int:
-        return self.log_head if behaviour.ust is None else behaviour.ust
+        return str(section(config_map, "data").get(contract.TOPOLOGY_FILE))
 
     def _behaviour(self, pod: Manifest) -> Behaviour:
         key = str(key_of(pod))
@@ -293,32 +258,3 @@ def topology_of(pod: Manifest) -> str:
         if volume["name"] in mounts and "configMap" in volume:
             return str(volume["configMap"]["name"])
     raise LookupError(f"nothing is mounted at {contract.DIR_TOPOLOGY}")
-
-
-def _identity(uid: str) -> str:
-    return hashlib.sha256(uid.encode()).hexdigest()[:16]
-
-
-def report_of(
-    topology: Topology, behaviour: Behaviour, *, server_id: str, ust: int
-) -> dict[str, str | int | None]:
-    """Return what a member with this topology answers: a healthy one routes with next at once."""
-    following = topology.next
-    backfill = behaviour.backfill or (Backfill.NONE if following is None else Backfill.DONE)
-    complete = backfill in (Backfill.NONE, Backfill.DONE) and behaviour.ust is None
-    routing = topology.current.id if following is None or not complete else following.id
-    told = {
-        "serverId": behaviour.server_id,
-        "configId": behaviour.config_id,
-        "nextConfigId": behaviour.next_config_id,
-        "routingConfigId": behaviour.routing_config_id,
-    }
-    truth: dict[str, str | int | None] = {
-        "serverId": server_id,
-        "configId": topology.current.id,
-        "nextConfigId": None if following is None else following.id,
-        "routingConfigId": routing,
-        "ust": ust,
-        "backfill": backfill.value,
-    }
-    return truth | {name: value for name, value in told.items() if value is not None}

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from smbpctl.operand import contract
-from smbpctl.operand.client import AdminClient
+from smbpctl.operand.client import AdminClient, MemberEndpoint
 from smbpctl.operand.contract import Component
+from smbpctl.operand.doors import DirectDoor
 from smbpctl.operand.members import Configuration, MemberAddress, MemberReport, Topology
 from smbpctl.runtime.clock import LoopClock
 from smbpctl.runtime.meta import ObjectKey
@@ -67,8 +68,12 @@ async def test_the_operands_pods_answer_at_their_own_address(
             assert pod is not None
             fake.commit(12)
 
-            admin = AdminClient(transport, clock=LoopClock(), timeout=timedelta(seconds=20))
-            report = await admin.report(f"{pod['status']['podIP']}:{operand.port}")
+            endpoint = MemberEndpoint(
+                ObjectKey(namespace, "single"), pod["status"]["podIP"], operand.port
+            )
+            door = DirectDoor(transport)
+            admin = AdminClient(door, clock=LoopClock(), timeout=timedelta(seconds=20))
+            report = await admin.report(endpoint)
 
             assert isinstance(report, MemberReport), report
             assert (report.config_id, report.ust) == (5, 12)

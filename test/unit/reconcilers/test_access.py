@@ -120,3 +120,14 @@ class TestDeclarations:
         unlisted = [t for t in everything if t[2] == "watch" and (*t[:2], "list") not in everything]
 
         assert unlisted == []
+
+    def test_a_developer_may_forward_ports_and_the_operator_may_not(self) -> None:
+        """Whoever forwards ports reaches every port of every pod, past all network policies."""
+        operator = set(granted(policy_rules()))
+        developer = set(granted(policy_rules(access.DEVELOPER)))
+
+        assert developer - operator == {
+            ("", "pods/portforward", "get"),
+            ("", "pods/portforward", "create"),
+        }
+        assert operator < developer

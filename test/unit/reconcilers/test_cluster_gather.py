@@ -193,7 +193,9 @@ class TestReports:
 
         observed, _ = await gatherer_of(stage).gather(stage.peer)
 
-        assert len(stage.answers.asked) == len(observed.members) == 3
+        pods = [f"demo-store-0-{ordinal}" for ordinal in range(3)]
+        assert [member.pod for member in stage.answers.asked] == [key(name) for name in pods]
+        assert len(observed.members) == 3
         for member in observed.members:
             assert member.pod is not None
             assert isinstance(member.report, MemberReport)

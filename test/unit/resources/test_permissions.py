@@ -1,6 +1,6 @@
 """The operator's own identity: one account that may do what the rules say."""
 
-from smbpctl.resources.permissions import operator_permissions
+from smbpctl.resources.permissions import developer_role, operator_permissions
 
 
 def test_the_account_is_bound_to_the_rules() -> None:
@@ -14,3 +14,16 @@ def test_the_account_is_bound_to_the_rules() -> None:
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert binding["subjects"][0]["name"] == account["metadata"]["name"]
     assert binding["subjects"][0]["namespace"] == "here"
+
+
+def test_the_developers_role_is_bound_to_nobody() -> None:
+    """A role of another name than the operator's, with the rules given."""
+    rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
+
+    role = developer_role(rules)
+
+    assert (role["kind"], role["metadata"]["name"]) == ("ClusterRole", "smbpctl-developer")
+    assert role["rules"] == rules
+    assert role["metadata"]["name"] not in {
+        each["metadata"]["name"] for each in operator_permissions(rules)
+    }

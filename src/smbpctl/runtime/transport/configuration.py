@@ -36,7 +36,8 @@ class ClusterConfig:
     Of each pair of data and file the file is re-read while the process runs: tokens and
     certificates rotate. `source` says where the values came from and leads error messages.
     `namespace` is the one of the context or of the pod. `headers` go with every request
-    (impersonation). `compression` asks for gzip: it pays on slow links only.
+    (impersonation). `compression` asks for gzip: it pays on slow links only. `in_cluster` says
+    that this process runs in a pod of the cluster, so that it reaches the others' addresses.
     """
 
     server: str
@@ -59,6 +60,7 @@ class ClusterConfig:
     proxy_url: str | None = field(default=None, repr=False)
     headers: tuple[tuple[str, str], ...] = ()
     compression: bool = False
+    in_cluster: bool = False
 
     def __post_init__(self) -> None:
         if not self.server.startswith(("https://", "http://")):

@@ -84,4 +84,5 @@ def in_cluster(
         user_hint="service account",
         ca_file=ca_file,
         token_file=token_file,
+        in_cluster=True,
     )

@@ -1,7 +1,8 @@
 """`Transport` over the network: aiohttp sessions with the credentials and TLS of one cluster."""
 
+import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -12,12 +13,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from smbpctl.runtime.clock import Clock, LoopClock
-from smbpctl.runtime.errors import TransportError
+from smbpctl.runtime.errors import TransportError, Unauthorized
+from smbpctl.runtime.transport.answer import failure
 from smbpctl.runtime.transport.configuration import ClusterConfig, Credential
 from smbpctl.runtime.transport.credentials import Credentials
 from smbpctl.runtime.transport.exchange import BODY_LIMIT, HttpRequest
 from smbpctl.runtime.transport.faults import transport_error
 from smbpctl.runtime.transport.tls import TlsContexts
+from smbpctl.runtime.transport.websocket import WebSocket
 
 CONNECT_TIMEOUT = timedelta(seconds=10)
 """The longest wait for a connection: from the pool, or by DNS, TCP and TLS together."""
@@ -39,7 +42,7 @@ class HttpTransport:
     None it is a plain client for other hosts, which takes absolute URLs. Streams (no `timeout`)
     and calls have separate connection pools, so that watches never starve calls. Redirects are
     not followed and the environment is not consulted. It belongs to one event loop: connections
-    are made inside it and `close` ends them.
+    are made inside it and `close` ends them. `connector` makes other than TCP connections.
     """
 
     def __init__(
@@ -49,10 +52,12 @@ class HttpTransport:
         user_agent: str = "smbpctl-runtime",
         clock: Clock | None = None,
         connections: int = 100,
+        connector: Callable[[], aiohttp.BaseConnector] | None = None,
     ) -> None:
         self._config = config
         self._base_url = config.base_url if config else ""
         self._connections = connections
+        self._connector = connector
         self._headers = _session_headers(config, user_agent)
         self._proxy = URL(config.proxy_url) if config and config.proxy_url else None
         clock = clock or LoopClock()
@@ -92,6 +97,40 @@ class HttpTransport:
             response.release()
             await response.wait_for_close()
 
+    @asynccontextmanager
+    async def websocket(
+        self, url: str, protocol: str, *, what: str, within: timedelta = CONNECT_TIMEOUT
+    ) -> AsyncGenerator[WebSocket]:
+        """Open a WebSocket that speaks `protocol`, in this time; leaving the block ends it.
+
+        Credentials and TLS are those of `send`, renewed like there. `what` leads the messages of
+        errors. Raises ApiStatusError when the server refuses the upgrade, TransportError without
+        answer or when it speaks another protocol, ConfigurationError as `send` does.
+        """
+        upgrade = _Upgrade(what)
+        session = aiohttp.ClientSession(
+            connector=self._session(stream=True).connector,
+            connector_owner=False,
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_client_timeout(None, None),
+            middlewares=(upgrade,),
+        )
+        try:
+            try:
+                async with asyncio.timeout(within.total_seconds()):
+                    socket = await self._upgraded(session, url, protocol)
+            except (aiohttp.ClientError, OSError) as error:
+                raise transport_error(error, what) from error
+            if socket.protocol != protocol:
+                raise TransportError(f"{what}: the server does not speak {protocol}", sent=True)
+            opened = WebSocket(socket, what)
+            yield opened
+            await opened.close()
+        finally:
+            upgrade.abort()
+            await session.close()
+
     async def close(self) -> None:
         """Close every connection; requests under way and later ones raise TransportError."""
         self._closed = True
@@ -125,10 +164,7 @@ class HttpTransport:
         rejected: Credential,
     ) -> aiohttp.ClientResponse:
         try:
-            renewed = await credentials.renew(rejected)
-            if self._tls is not None and not renewed:
-                renewed = self._tls.reload(rejected)
-                self._tls.refuse_expired()
+            renewed = await self._renewed(credentials, rejected)
         except BaseException:
             response.close()
             raise
@@ -136,6 +172,43 @@ class HttpTransport:
             return response
         response.release()
         return await self._exchange(request, await credentials.current())
+
+    async def _renewed(self, credentials: Credentials, rejected: Credential) -> bool:
+        renewed = await credentials.renew(rejected)
+        if self._tls is not None and not renewed:
+            renewed = self._tls.reload(rejected)
+            self._tls.refuse_expired()
+        return renewed
+
+    async def _upgraded(
+        self, session: aiohttp.ClientSession, url: str, protocol: str
+    ) -> aiohttp.ClientWebSocketResponse:
+        if self._credentials is None:
+            return await self._upgrade(session, url, protocol, Credential())
+        credential = await self._credentials.current()
+        try:
+            return await self._upgrade(session, url, protocol, credential)
+        except aiohttp.ClientConnectorCertificateError:
+            if self._tls is None or not self._tls.reload(credential):
+                raise
+        except Unauthorized:
+            if not await self._renewed(self._credentials, credential):
+                raise
+            credential = await self._credentials.current()
+        return await self._upgrade(session, url, protocol, credential)
+
+    async def _upgrade(
+        self, session: aiohttp.ClientSession, url: str, protocol: str, credential: Credential
+    ) -> aiohttp.ClientWebSocketResponse:
+        authorization = credential.authorization
+        return await session.ws_connect(
+            URL(self._url(url), encoded=True),
+            protocols=(protocol,),
+            headers={"Authorization": authorization} if authorization else None,
+            ssl=True if self._tls is None else self._tls.current(credential),
+            server_hostname=self._config.server_name if self._config else None,
+            proxy=self._proxy,
+        )
 
     async def _exchange(
         self, request: HttpRequest, credential: Credential
@@ -172,11 +245,15 @@ class HttpTransport:
             return session
         if self._closed:
             raise TransportError("the transport is closed", sent=False)
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+        if self._connector is not None:
+            connector = self._connector()
+        else:
+            connector = aiohttp.TCPConnector(
                 limit=0 if stream else self._connections,
                 keepalive_timeout=IDLE_CONNECTION.total_seconds(),
-            ),
+            )
+        session = aiohttp.ClientSession(
+            connector=connector,
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_BUFFER,
@@ -235,6 +312,38 @@ class SessionResponse:
                 raise TransportError(f"{self._what}: the answer exceeds {limit} bytes", sent=True)
             parts.append(chunk)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@final
+class _Upgrade:
+    """Middleware of one WebSocket: reads what a refusal says, and keeps the connection's end."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._response: aiohttp.ClientResponse | None = None
+        self._transport: asyncio.Transport | None = None
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        if response.status == 101:
+            self._response = response
+            self._transport = response.connection.transport if response.connection else None
+            return response
+        # Only here can the body be read: aiohttp's own error has the bare status, and a redirect
+        # would be followed.
+        try:
+            raise await failure(SessionResponse(response, self._what), self._what)
+        finally:
+            response.close()
+
+    def abort(self) -> None:
+        """End the connection at once, whatever is still to be sent; harmless when there is none."""
+        if self._transport is not None:
+            self._transport.abort()
+        if self._response is not None:
+            self._response.close()
 
 
 async def _never_repeat(

@@ -74,6 +74,8 @@ async def test_then_the_home_directory(tmp_path: Path, account: Path) -> None:
     inside = await load_config(context="x", environ={**POD, **home}, service_account=account)
 
     assert outside.server == inside.server == "https://home"
+    # Inside or not: a kubeconfig may lead to another cluster.
+    assert (outside.in_cluster, inside.in_cluster) == (False, False)
 
 
 async def test_nothing_found(tmp_path: Path) -> None:
@@ -93,6 +95,7 @@ class TestInCluster:
 
         assert (config.token_file, config.ca_file) == (account / "token", account / "ca.crt")
         assert (config.namespace, config.proxy_url, config.compression) == ("mine", None, False)
+        assert config.in_cluster
 
     async def test_brackets_an_ipv6_address(self, account: Path) -> None:
         """The variable holds the bare address."""
