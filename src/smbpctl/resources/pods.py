@@ -10,9 +10,13 @@ from smbpctl.resources.inputs import Inputs
 from smbpctl.runtime.meta import Manifest, metadata_of
 
 # A recovering store replays its log before it serves: it gets ten minutes before liveness counts.
-_STARTUP: Final[Manifest] = {"periodSeconds": 5, "failureThreshold": 120, "timeoutSeconds": 5}
+# Asked every second, because a probe that comes just too early costs a whole period of readiness.
+_STARTUP: Final[Manifest] = {"periodSeconds": 1, "failureThreshold": 600, "timeoutSeconds": 5}
 _LIVENESS: Final[Manifest] = {"periodSeconds": 10, "failureThreshold": 6, "timeoutSeconds": 5}
 _READINESS: Final[Manifest] = {"periodSeconds": 5, "failureThreshold": 2, "timeoutSeconds": 5}
+
+# Until every node has taken an ending pod out of its Services, requests still arrive there.
+_LEAVING_SECONDS: Final = 5
 
 TERMINATION_GRACE_SECONDS: Final = 60
 
@@ -24,7 +28,7 @@ def pod_template(
 
     The hash is the component's revision: it changes when, and only when, pods must be replaced.
     """
-    spec = _pod_spec(peer, component, inputs)
+    spec = _pod_spec(peer, component, partition, inputs)
     identity = {
         **naming.labels(peer, component, partition),
         naming.LABEL_VERSION: peer.spec.version,
@@ -49,7 +53,9 @@ def revision_of(template: Manifest) -> str:
     return (labels or {}).get(naming.LABEL_REVISION, "")
 
 
-def _pod_spec(peer: BigPeer, component: Component, inputs: Inputs) -> Manifest:
+def _pod_spec(
+    peer: BigPeer, component: Component, partition: int | None, inputs: Inputs
+) -> Manifest:
     volumes = _volumes(peer)
     spec: Manifest = {
         "serviceAccountName": naming.name_of(peer, component),
@@ -57,7 +63,7 @@ def _pod_spec(peer: BigPeer, component: Component, inputs: Inputs) -> Manifest:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
         "securityContext": _pod_security(component, inputs),
-        "topologySpreadConstraints": _spread(peer, component),
+        "topologySpreadConstraints": _spread(peer, component, partition),
         "containers": [_container(peer, component, inputs)],
         "volumes": volumes,
     }
@@ -74,14 +80,18 @@ def _pod_security(component: Component, inputs: Inputs) -> Manifest:
     return security
 
 
-def _spread(peer: BigPeer, component: Component) -> list[Manifest]:
-    """Prefer other zones, then other hosts; never refuse to schedule for it."""
+def _spread(peer: BigPeer, component: Component, partition: int | None) -> list[Manifest]:
+    """Prefer other zones, then other hosts; never refuse to schedule for it.
+
+    Members are spread partition by partition: counted all together, two of one partition may
+    share a host that holds fewer of the others, and go down with it.
+    """
     return [
         {
             "maxSkew": 1,
             "topologyKey": key,
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": naming.selector(peer, component)},
+            "labelSelector": {"matchLabels": naming.selector(peer, component, partition)},
         }
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
@@ -105,6 +115,8 @@ def _container(peer: BigPeer, component: Component, inputs: Inputs) -> Manifest:
             "capabilities": {"drop": ["ALL"]},
         },
     }
+    if component is not Component.STORE:
+        container["lifecycle"] = {"preStop": {"sleep": {"seconds": _LEAVING_SECONDS}}}
     resources = _resources(_requirements(peer, component))
     if resources:
         container["resources"] = resources

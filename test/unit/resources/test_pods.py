@@ -57,6 +57,22 @@ class TestPodTemplate:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
             assert container[probe]["httpGet"]["port"] == port["name"]
 
+    def test_members_are_spread_partition_by_partition(self) -> None:
+        """Two members of one partition on one host would be lost together."""
+        spec = pod_template(a_peer(), Component.STORE, INPUTS, partition=1)["spec"]
+
+        for constraint in spec["topologySpreadConstraints"]:
+            assert constraint["labelSelector"]["matchLabels"][naming.LABEL_PARTITION] == "1"
+            assert constraint["whenUnsatisfiable"] == "ScheduleAnyway"
+
+    def test_front_ends_serve_on_while_they_leave(self) -> None:
+        """A front-end that ended at once would refuse what Services still send to it."""
+        front_end = pod_template(a_peer(), Component.API, INPUTS)["spec"]["containers"][0]
+        member = pod_template(a_peer(), Component.STORE, INPUTS)["spec"]["containers"][0]
+
+        assert front_end["lifecycle"]["preStop"]["sleep"]["seconds"] > 0
+        assert "lifecycle" not in member
+
     def test_only_the_store_has_a_group_of_its_own(self) -> None:
         """Data volumes belong to a group, unless the platform assigns one."""
         store = pod_template(a_peer(), Component.STORE, INPUTS_IN_CLUSTER)
@@ -125,7 +141,7 @@ class TestRevision:
         """An operator upgrade must not restart anything: this value changes only on purpose."""
         revision = revision_of(pod_template(a_peer(), Component.STORE, INPUTS))
 
-        assert revision == "d22b846d3a"
+        assert revision == "98787e1575"
 
     def test_an_unlabelled_template_has_none(self) -> None:
         """A template of somebody else's reads as no revision."""
