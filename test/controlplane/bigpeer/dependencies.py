@@ -20,7 +20,8 @@ from smbpctl.api.v1alpha1.schema import crd
 from smbpctl.reconcilers.access import policy_rules
 from smbpctl.resources.permissions import NAME, NAMESPACE, operator_permissions
 from smbpctl.runtime.simulation.controlplane import Binaries, ControlPlane
-from test.controlplane.bigpeer.stage import ROOT, Nodes, Operator, Stage, wait_for
+from test.controlplane.bigpeer.stage import Nodes, Operator, Stage
+from test.support.conversation import ROOT, wait_for
 
 FETCH = ROOT / "hack" / "crds" / "fetch.py"
 TOOL_NEEDED = 3  # exit status of fetch.py

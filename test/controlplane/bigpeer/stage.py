@@ -1,58 +1,27 @@
 """The stage of the operator's tests: nodes, a fake operand, the operator as its own process."""
 
 import asyncio
-import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
-
-from smbpctl.api.v1alpha1 import BigPeer
 from smbpctl.runtime.clock import LoopClock, system_random
-from smbpctl.runtime.meta import Manifest
 from smbpctl.runtime.simulation.agents import FailureRules
 from smbpctl.runtime.simulation.controlplane import ControlPlane
 from smbpctl.runtime.transport import load_config
 from smbpctl.sandbox.operand import FakeOperand
-from smbpctl.sandbox.secrets import referenced_secrets
 from smbpctl.sandbox.world import World
+from test.support.conversation import Conversation, Watch
 
-T = TypeVar("T")
-
-ROOT = Path(__file__).parents[3]
-SAMPLE = ROOT / "config" / "samples" / "bigpeer.yaml"
 OPERATOR = "system:serviceaccount:smbpctl-system:smbpctl-manager"
 MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-
-
-def wait_for(what: str, probe: Callable[[], T | None], *, seconds: float = 60) -> T:
-    """Return the first true answer of `probe`; fail with `what` when none comes in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = probe()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
-
-
-def sample(namespace: str, name: str = "demo", **spec: Any) -> Manifest:
-    """Return the sample BigPeer with top-level fields of its spec replaced."""
-    manifest: Manifest = yaml.safe_load(SAMPLE.read_text())
-    manifest["metadata"] = {"name": name, "namespace": namespace}
-    manifest["spec"]["update"] = {"settleSeconds": 1}
-    manifest["spec"].update(spec)
-    return manifest
 
 
 class Nodes:
@@ -112,6 +81,7 @@ class Operator:
         """Start the process."""
         assert self.process is None
         command = [sys.executable, "-m", "smbpctl", "run", "--kubeconfig", str(self.kubeconfig)]
+        command += ["--member-access", "direct"]  # to the agent's pods: there is no kubelet
         command += ["--probe-address", "", "--log-level", "debug", *self.flags]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, env=dict(os.environ))
@@ -140,142 +110,28 @@ class Operator:
         return status
 
 
-class Watch:
-    """An outside witness: every state of a namespace's pods, as the API server tells it."""
-
-    def __init__(self, control_plane: ControlPlane, namespace: str, selector: str) -> None:
-        path = f"/api/v1/namespaces/{namespace}/pods?watch=1&labelSelector={selector}"
-        command = [str(control_plane.binaries.kubectl), "--kubeconfig"]
-        command += [str(control_plane.kubeconfig), "get", "--raw", path]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self._pods: dict[str, Manifest] = {}
-        self.ready_counts: list[int] = []
-        self.started: list[str] = []
-        self._thread = threading.Thread(target=self._read, name="watch")
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait(10)
-        self._thread.join(10)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            event = json.loads(line)
-            pod = event["object"]
-            name = pod["metadata"]["name"]
-            if event["type"] == "DELETED":
-                self._pods.pop(name, None)
-            else:
-                if event["type"] == "ADDED":
-                    self.started.append(name)
-                self._pods[name] = pod
-            self.ready_counts.append(sum(map(is_ready, self._pods.values())))
-
-
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Tell whether a pod serves: Ready and not being deleted."""
-    conditions = pod.get("status", {}).get("conditions", [])
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
-
-
-@dataclass
-class Stage:
+class Stage(Conversation):
     """A control plane with CRD, rights and nodes; what a test says to the cluster goes here."""
 
-    control_plane: ControlPlane
-    nodes: Nodes
-    kubeconfig: Path
-    logs: Path
+    def __init__(
+        self, control_plane: ControlPlane, nodes: Nodes, kubeconfig: Path, logs: Path
+    ) -> None:
+        super().__init__(control_plane.kubectl)
+        self.control_plane = control_plane
+        self.nodes = nodes
+        self.kubeconfig = kubeconfig
+        self.logs = logs
+
+    def watch(self, namespace: str, selector: str) -> Watch:
+        """Return a witness of a namespace's pods."""
+        kubectl = [str(self.control_plane.binaries.kubectl)]
+        kubectl += ["--kubeconfig", str(self.control_plane.kubeconfig)]
+        return Watch(kubectl, namespace, selector)
 
     def operator(self, *flags: str) -> Operator:
         """Return an operator that is not started yet."""
         log = self.logs / f"operator-{secrets.token_hex(3)}.log"
         return Operator(self.kubeconfig, log, flags)
-
-    def established(self) -> None:
-        """Wait until the CRD is served."""
-        # Right after the CRD was applied it has no conditions, which `kubectl wait` takes amiss.
-        command = ("wait", "--for=condition=Established", "crd/bigpeers.smbpctl.dev")
-        wait_for(
-            "the CRD", lambda: self.control_plane.kubectl(*command, check=False).returncode == 0
-        )
-
-    def apply(self, *manifests: Manifest) -> str:
-        """Apply as a person would."""
-        text = yaml.safe_dump_all(manifests)
-        return self.control_plane.kubectl("apply", "--server-side", "-f", "-", stdin=text).stdout
-
-    def refused(self, *manifests: Manifest) -> str:
-        """Apply what must be refused; return what the server says."""
-        text = yaml.safe_dump_all(manifests)
-        command = ("apply", "--server-side", "--force-conflicts", "-f", "-")
-        answer = self.control_plane.kubectl(*command, stdin=text, check=False)
-        assert answer.returncode != 0, f"the server accepted it: {answer.stdout}"
-        return answer.stderr
-
-    def create(self, manifest: Manifest) -> None:
-        """Create a BigPeer with the Secrets that it refers to."""
-        self.apply(*referenced_secrets(BigPeer.parse(manifest), datetime.now(UTC)), manifest)
-
-    def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
-        """Return an object, None when it does not exist."""
-        command = ("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
-        text = self.control_plane.kubectl(*command).stdout
-        return json.loads(text) if text.strip() else None
-
-    def get_all(self, kinds: str, namespace: str, *, selector: str = "") -> list[Manifest]:
-        """Return all objects of these kinds in a namespace that carry these labels."""
-        command = ("get", kinds, "-n", namespace, "-l", selector, "-o", "json")
-        items: list[Manifest] = json.loads(self.control_plane.kubectl(*command).stdout)["items"]
-        return items
-
-    def names(self, kinds: str, namespace: str) -> list[str]:
-        """Return the `kind/name` of all objects of these kinds in a namespace."""
-        command = ("get", kinds, "-n", namespace, "-o", "name")
-        return self.control_plane.kubectl(*command).stdout.split()
-
-    def condition(self, namespace: str, kind: str, name: str = "demo") -> Manifest:
-        """Return a condition of a BigPeer, empty while it is not written."""
-        peer = self.get("bigpeer", name, namespace) or {}
-        conditions = peer.get("status", {}).get("conditions", [])
-        return next((c for c in conditions if c["type"] == kind), {})
-
-    def wait_condition(
-        self,
-        namespace: str,
-        kind: str,
-        status: str = "True",
-        reason: str = "",
-        *,
-        name: str = "demo",
-        seconds: float = 90,
-    ) -> Manifest:
-        """Return a condition as soon as it has this status, and this reason if one is given."""
-        seen: Manifest = {}
-
-        def probe() -> Manifest | None:
-            nonlocal seen
-            seen = self.condition(namespace, kind, name)
-            fits = seen.get("status") == status and (not reason or seen.get("reason") == reason)
-            return seen if fits else None
-
-        try:
-            return wait_for(f"{kind}={status} {reason}", probe, seconds=seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it is {seen}") from None
-
-    def settled(self, namespace: str, name: str = "demo", *, seconds: float = 120) -> None:
-        """Wait until the BigPeer is available and nothing is under way in its workloads."""
-        self.wait_condition(namespace, "Available", name=name, seconds=seconds)
-        self.wait_condition(namespace, "RollingUpdateSucceeded", name=name, seconds=seconds)
 
     def writes(self, namespace: str | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the operator's mutating requests so far, Leases excluded."""

@@ -3,7 +3,8 @@
 import pytest
 
 from smbpctl.runtime.meta import Manifest
-from test.controlplane.bigpeer.stage import Operator, Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import sample, wait_for
 
 
 def _store(**fields: object) -> Manifest:

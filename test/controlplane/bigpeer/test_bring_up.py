@@ -2,7 +2,8 @@
 
 import time
 
-from test.controlplane.bigpeer.stage import Operator, Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import sample, wait_for
 
 QUIET_SECONDS = 60
 

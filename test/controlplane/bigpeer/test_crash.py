@@ -3,7 +3,8 @@
 import random
 import time
 
-from test.controlplane.bigpeer.stage import Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Stage
+from test.support.conversation import sample, wait_for
 
 KILLS = 10
 SEED = 20261121

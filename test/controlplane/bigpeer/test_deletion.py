@@ -1,6 +1,7 @@
 """Deleting a BigPeer takes everything with it but what its policy keeps."""
 
-from test.controlplane.bigpeer.stage import Operator, Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import sample, wait_for
 
 OWNED_KINDS = (
     "statefulsets,deployments,replicasets,pods,services,ingresses,networkpolicies,"

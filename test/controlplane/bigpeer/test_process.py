@@ -9,7 +9,8 @@ from pathlib import Path
 
 from smbpctl.resources.permissions import operator_permissions
 from smbpctl.runtime.meta import Manifest
-from test.controlplane.bigpeer.stage import ROOT, Operator, Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import ROOT, sample, wait_for
 
 
 def _free_port() -> int:

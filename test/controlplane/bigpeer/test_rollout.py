@@ -2,7 +2,8 @@
 
 from smbpctl.runtime.meta import Manifest
 from smbpctl.runtime.simulation.agents import Failure, FailureRule
-from test.controlplane.bigpeer.stage import Operator, Stage, Watch, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import sample, wait_for
 
 STORE = "smbpctl.dev/partition=0"
 
@@ -14,7 +15,7 @@ def test_a_version_edit_replaces_members_one_at_a_time(
     stage.create(sample(namespace))
     stage.settled(namespace)
 
-    with Watch(stage.control_plane, namespace, STORE) as watch:
+    with stage.watch(namespace, STORE) as watch:
         wait_for("the watch", lambda: watch.ready_counts[-1:] == [3])
         watch.ready_counts.clear()
         watch.started.clear()
@@ -39,7 +40,7 @@ def test_a_broken_version_stops_and_reverting_heals(
         FailureRule(Failure.IMAGE_PULL, pod=f"{namespace}/*", image="*:1.62.0")
     )
 
-    with Watch(stage.control_plane, namespace, STORE) as watch:
+    with stage.watch(namespace, STORE) as watch:
         wait_for("the watch", lambda: watch.ready_counts[-1:] == [3])
         watch.ready_counts.clear()
         _set_version(stage, namespace, "1.62.0")

@@ -1,7 +1,8 @@
 """Claims grow in place where their class allows it, and say so where it does not."""
 
 from smbpctl.runtime.simulation.agents import FIXED_CLASS
-from test.controlplane.bigpeer.stage import Operator, Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import sample, wait_for
 
 
 def test_claims_grow_without_a_restart(stage: Stage, operator: Operator, namespace: str) -> None:

@@ -8,7 +8,8 @@ from test.controlplane.bigpeer.dependencies import (
     own_control_plane,
     own_stage,
 )
-from test.controlplane.bigpeer.stage import Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Stage
+from test.support.conversation import sample, wait_for
 from test.support.strimzi import Strimzi
 
 pytestmark = TIMEOUT

@@ -18,8 +18,9 @@ from test.controlplane.bigpeer.dependencies import (
     own_stage,
     uninstall,
 )
-from test.controlplane.bigpeer.stage import Operator, Stage, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
 from test.support.cert_manager import CertManager
+from test.support.conversation import sample, wait_for
 
 pytestmark = TIMEOUT
 

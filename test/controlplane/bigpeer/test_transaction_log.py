@@ -19,7 +19,8 @@ from test.controlplane.bigpeer.dependencies import (
     own_stage,
     uninstall,
 )
-from test.controlplane.bigpeer.stage import Operator, Stage, Watch, sample, wait_for
+from test.controlplane.bigpeer.stage import Operator, Stage
+from test.support.conversation import sample, wait_for
 from test.support.strimzi import BOOTSTRAP, KINDS, Strimzi
 
 pytestmark = TIMEOUT
@@ -107,7 +108,7 @@ def test_new_credentials_are_rolled_out_once(
     fresh = referenced_secrets(BigPeer.parse(manifest), datetime.now(UTC))
     (client,) = (each for each in fresh if each["metadata"]["name"] == "kafka-client")
 
-    with Watch(stage.control_plane, namespace, "smbpctl.dev/bigpeer=demo") as watch:
+    with stage.watch(namespace, "smbpctl.dev/bigpeer=demo") as watch:
         wait_for("the watch", lambda: watch.ready_counts[-1:] == [9])
         old = set(stage.names("pods", namespace))
         watch.started.clear()
