@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 KUBERNETES_VERSION ?= 1.36.3
 LOCK := requirements.lock
+IMAGE_LOCK := requirements.image.lock
+NODES ?= 3
 # Control plane tests mostly wait: more of them at once than there are cores. One file, one worker.
 WORKERS ?= 4
 
@@ -55,7 +57,7 @@ check: lint verify unit ## everything that needs no cluster and ends within two 
 
 .PHONY: unit
 unit: $(STAMP) ## unit, architecture and golden tests
-	@$(BIN)/python -m pytest -q test/unit test/architecture
+	@$(BIN)/python -m pytest -q test/unit test/hack test/architecture
 
 .PHONY: property
 property: $(STAMP) ## Hypothesis property tests
@@ -65,8 +67,13 @@ property: $(STAMP) ## Hypothesis property tests
 controlplane: $(STAMP) ## tests against a real etcd, kube-apiserver, controller-manager and scheduler
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile test/controlplane
 
+.PHONY: e2e
+e2e: $(STAMP) ## tests on a cluster with real nodes (Linux, root, Go); skipped with a word where it cannot run
+	@test "$(CI)" != true || $(MAKE) --no-print-directory cluster-tools
+	@$(BIN)/python -m pytest -q test/e2e
+
 .PHONY: test
-test: check property controlplane ## everything CI runs
+test: check property controlplane e2e ## everything CI runs
 
 .PHONY: bench
 bench: $(STAMP) ## performance figures as ratios of one interleaved run
@@ -92,6 +99,10 @@ lock: $(STAMP) ## resolve requirements.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-emit-index-url --no-emit-find-links --all-extras --custom-compile-command "make lock" \
 		pyproject.toml --output-file $(LOCK) $(ARGS)
+	@$(BIN)/uv pip compile --quiet --python-version 3.13 --python-platform x86_64-manylinux_2_28 \
+		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --extra uvloop \
+		--constraint $(LOCK) --custom-compile-command "make lock" \
+		pyproject.toml --output-file $(IMAGE_LOCK) $(ARGS)
 
 ##@ Cluster
 
@@ -102,6 +113,40 @@ install: $(STAMP) ## put the CRD into the current kubeconfig context
 .PHONY: uninstall
 uninstall: $(STAMP) ## remove the CRD, and with it every BigPeer, from the current kubeconfig context
 	@$(BIN)/smbpctl crd | kubectl delete --ignore-not-found -f -
+
+.PHONY: deploy
+deploy: ## put CRD and operator (IMG=registry/name:tag) into the current context (SET="SMBPCTL_X=y", ARGS)
+	@$(PYTHON) hack/deploy.py up --image "$(IMG)" $(foreach each,$(SET),--set "$(each)") $(ARGS)
+
+.PHONY: undeploy
+undeploy: ## remove operator and CRD from the current context (FORCE=1 deletes every BigPeer first)
+	@$(PYTHON) hack/deploy.py down $(if $(filter 1,$(FORCE)),--force) $(ARGS)
+
+##@ Local cluster (Linux, root; its programs and images are built once)
+
+.PHONY: cluster-tools
+cluster-tools: $(STAMP) ## install the Debian packages that a local cluster needs (as root)
+	@$(BIN)/python -m hack.cluster.tools
+
+.PHONY: cluster-up
+cluster-up: $(STAMP) ## start a Kubernetes cluster of real nodes on this machine (NODES=3)
+	@$(BIN)/python -m hack.cluster up --nodes $(NODES)
+
+.PHONY: cluster-down
+cluster-down: $(STAMP) ## end that cluster and leave nothing of it
+	@$(BIN)/python -m hack.cluster down
+
+.PHONY: cluster-shell
+cluster-shell: $(STAMP) ## a shell inside that cluster (NODE=node1: on a node)
+	@$(BIN)/python -m hack.cluster shell $(if $(NODE),--node $(NODE))
+
+.PHONY: cluster-build
+cluster-build: ## build kubelet, containerd, CoreDNS and the rest of a node (cached by key)
+	@$(PYTHON) -m hack.cluster.build
+
+.PHONY: images
+images: $(STAMP) ## build the images of operator and fake operand without a container engine (cached by key)
+	@$(BIN)/python -m hack.images
 
 .PHONY: controlplane-build
 controlplane-build: ## build etcd, kube-apiserver, controller-manager, scheduler and kubectl (cached by key)

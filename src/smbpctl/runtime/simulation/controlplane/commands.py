@@ -61,6 +61,8 @@ def api_server(binaries: Binaries, layout: Layout, *, port: int, etcd_port: int)
         f"--tls-cert-file={layout.certificate('serving')}",
         f"--tls-private-key-file={layout.key('serving')}",
         f"--client-ca-file={layout.certificate('ca')}",
+        f"--kubelet-client-certificate={layout.certificate('kubelet-client')}",
+        f"--kubelet-client-key={layout.key('kubelet-client')}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",

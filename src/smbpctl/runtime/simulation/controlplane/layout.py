@@ -105,6 +105,10 @@ def write_credentials(layout: Layout, *, now: datetime) -> CertificateAuthority:
         "etcd-ca": KeyPair(store.certificate, store.key),
         "etcd": store.issue_server("etcd", hosts=(LOOPBACK,), now=now),
         PROBE: cluster.issue_client(PROBE, groups=("system:masters",), now=now),
+        # With which the API server calls kubelets, for logs, exec and port-forward.
+        "kubelet-client": cluster.issue_client(
+            "kube-apiserver-kubelet-client", groups=("system:masters",), now=now
+        ),
         "etcd-client": store.issue_client("kube-apiserver", now=now),
         "service-accounts": KeyPair(accounts.public, accounts.private),
     }

@@ -1,0 +1,3 @@
+module smbpctl/hack/cluster/pause
+
+go 1.24.0

@@ -1,0 +1,1 @@
+"""etcd and the Kubernetes control plane, built from Go modules."""
