@@ -35,14 +35,14 @@ class MachineState:
     folders: frozenset[str]
 
     @classmethod
-    def now(cls) -> "MachineState":
-        """Look at everything."""
+    def now(cls, folder: Path) -> "MachineState":
+        """Look at everything but what belongs to clusters that others keep outside `folder`."""
         return cls(
             settings=_settings(),
-            groups=frozenset(str(each) for each in groups()),
+            groups=frozenset(str(each) for each in groups(folder)),
             interfaces=frozenset(os.listdir("/sys/class/net")),
             mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
-            loops=loops(),
+            loops=loops(folder),
             folders=frozenset(
                 str(entry) for f in _FOLDERS if Path(f).is_dir() for entry in Path(f).iterdir()
             ),
@@ -62,15 +62,25 @@ class MachineState:
         return found
 
 
-def groups() -> list[Path]:
-    """Return every control group that a cluster of ours could have made."""
-    return sorted(Path("/sys/fs/cgroup").glob(f"**/{_GROUP}*"))
+def groups(folder: Path) -> list[Path]:
+    """Return every control group of a cluster below `folder`, or of one whose keeper is gone."""
+    found = Path("/sys/fs/cgroup").glob(f"**/{_GROUP}*")
+    return sorted(group for group in found if not _kept_elsewhere(group.name, folder))
 
 
-def loops() -> frozenset[str]:
-    """Return the attached loop devices."""
+def _kept_elsewhere(name: str, folder: Path) -> bool:
+    keeper = name.removeprefix(_GROUP).partition("-")[0]
+    try:
+        command = Path(f"/proc/{keeper}/cmdline").read_bytes().decode()
+    except OSError:
+        return False
+    return command != "" and str(folder) not in command
+
+
+def loops(folder: Path) -> frozenset[str]:
+    """Return the attached loop devices whose file is below `folder`."""
     answer = subprocess.run(["losetup", "--all"], capture_output=True, text=True, check=True)
-    return frozenset(answer.stdout.splitlines())
+    return frozenset(line for line in answer.stdout.splitlines() if str(folder) in line)
 
 
 def processes_of(folder: Path) -> list[str]:

@@ -59,14 +59,14 @@ def soon(what: str, probe: Callable[[], object], seconds: float = 30) -> None:
 @pytest.fixture
 def untouched(tmp_path: Path) -> Iterator[MachineState]:
     """The machine before the test; after it the machine is the same and nothing runs."""
-    before = MachineState.now()
+    before = MachineState.now(tmp_path)
     yield before
     soon("the end of all processes", lambda: not processes_of(tmp_path))
     try:
-        soon("the machine to be as it was", lambda: not before.changes(MachineState.now()))
+        soon("the machine to be as it was", lambda: not before.changes(MachineState.now(tmp_path)))
     except AssertionError:
         # Said by what is different, not by how long that lasted.
-        assert before.changes(MachineState.now()) == []
+        assert before.changes(MachineState.now(tmp_path)) == []
 
 
 def test_machine_is_the_same_while_a_cluster_runs_and_after_it(
@@ -78,7 +78,7 @@ def test_machine_is_the_same_while_a_cluster_runs_and_after_it(
     with cluster(parts, folder, nodes=2) as made:
         made.kubectl("create", "deployment", "idle", "--image=registry.test/smbpctl/pause:3.10")
         made.kubectl("wait", "--for=condition=Available", "deployment/idle")
-        during = untouched.changes(MachineState.now())
+        during = untouched.changes(MachineState.now(tmp_path))
         assert made.kubectl("get", "nodes", "-o=name").stdout.split() == [
             "node/node1",
             "node/node2",
@@ -115,10 +115,10 @@ def test_nothing_is_left_when_somebody_is_killed(
 
     soon("the end of all processes", lambda: not processes_of(folder))
     if victim == "keeper":
-        assert groups(), "nobody was there to remove them"
+        assert groups(tmp_path), "nobody was there to remove them"
         with cluster(parts, tmp_path / "next"):
             pass
-    assert groups() == []
+    assert groups(tmp_path) == []
 
 
 def test_containerd_killed_comes_back_and_keeps_its_pods(
