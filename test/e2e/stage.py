@@ -12,7 +12,13 @@ from typing import Any
 
 from hack.cluster.cluster import Cluster
 from smbpctl.runtime.meta import Manifest
-from test.support.conversation import Conversation, Watch, is_ready, wait_for
+from test.support.conversation import (
+    Conversation,
+    Watch,
+    is_ready,
+    operator_writes,
+    wait_for,
+)
 
 NAMESPACE = "smbpctl-system"
 MANAGER = "smbpctl-manager"
@@ -93,6 +99,18 @@ class Stage(Conversation):
         )
         command = ("exec", "-n", namespace, pod, "--", "python3", "-c", code)
         self.kubectl(*command, check=False)
+
+    def silence(self, seconds: float) -> list[Mapping[str, Any]]:
+        """Listen that long; return what the operator wrote meanwhile."""
+        before = len(list(operator_writes(self.audit())))
+        time.sleep(seconds)
+        return list(operator_writes(self.audit()))[before:]
+
+    def audit(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the API server's audit events, a line half written left out."""
+        log = self.cluster.files.control_plane / "logs" / "audit.log"
+        with log.open("rb") as lines:
+            yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
 
     def node_of(self, namespace: str, pod: str) -> str:
         """Return the node that a pod runs on."""

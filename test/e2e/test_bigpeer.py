@@ -12,7 +12,7 @@ import pytest
 
 from smbpctl.operand.contract import COMPONENTS
 from test.e2e.stage import PARTITION, Floor, Saboteur, Stage
-from test.support.conversation import is_ready, sample, wait_for
+from test.support.conversation import is_ready, operator_writes, sample, wait_for
 
 OLD, NEW, ABSENT = "1.62.4", "1.63.2", "1.63.9"
 FLOOR = 2
@@ -107,6 +107,14 @@ def test_every_component_answers_through_its_service(stage: Stage, namespace: st
         asked.add(component)
 
     assert asked == {component.value for component in COMPONENTS}
+
+
+def test_nothing_is_written_after_convergence(stage: Stage, namespace: str) -> None:
+    """Real pods and kubelets report all the time; none of it makes the operator write."""
+    written = [event["requestURI"] for event in operator_writes(stage.audit(), namespace)]
+    assert written, "the audit log knows what made the BigPeer"
+
+    assert stage.silence(15) == []
 
 
 def test_version_change_rolls_within_the_floor(stage: Stage, namespace: str, floor: Floor) -> None:
@@ -204,8 +212,11 @@ def test_operator_was_deleted_ten_times(
 ) -> None:
     """All of the above happened while the operator's pod was deleted at random moments."""
     saboteur.finish(seconds=240)
+    stage.kubectl("rollout", "status", "deployment/smbpctl-manager", "-n", "smbpctl-system")
+    stage.healthy(namespace)
 
     assert len(saboteur.moments) == 10
+    assert stage.silence(10) == [], "a new operator finds nothing to do"
 
 
 def restarts(stage: Stage, namespace: str, pod: str) -> int:

@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "config" / "samples" / "bigpeer.yaml"
+OPERATOR = "system:serviceaccount:smbpctl-system:smbpctl-manager"
+MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 class Kubectl(Protocol):
@@ -49,6 +51,21 @@ def sample(namespace: str, name: str = "demo", **spec: Any) -> Manifest:
     manifest["spec"]["update"] = {"settleSeconds": 1}
     manifest["spec"].update(spec)
     return manifest
+
+
+def operator_writes(
+    audit: Iterable[Mapping[str, Any]], namespace: str | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the operator's mutating requests of an audit log, Leases excluded."""
+    for event in audit:
+        reference = event.get("objectRef", {})
+        if (
+            event["user"]["username"] == OPERATOR
+            and event["verb"] in MUTATING
+            and reference.get("resource") != "leases"
+            and (namespace is None or reference.get("namespace") == namespace)
+        ):
+            yield event
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:

@@ -18,10 +18,7 @@ from smbpctl.runtime.simulation.controlplane import ControlPlane
 from smbpctl.runtime.transport import load_config
 from smbpctl.sandbox.operand import FakeOperand
 from smbpctl.sandbox.world import World
-from test.support.conversation import Conversation, Watch
-
-OPERATOR = "system:serviceaccount:smbpctl-system:smbpctl-manager"
-MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+from test.support.conversation import Conversation, Watch, operator_writes
 
 
 class Nodes:
@@ -134,13 +131,5 @@ class Stage(Conversation):
         return Operator(self.kubeconfig, log, flags)
 
     def writes(self, namespace: str | None = None) -> Iterator[Mapping[str, Any]]:
-        """Yield the operator's mutating requests so far, Leases excluded."""
-        for event in self.control_plane.audit_events():
-            reference = event.get("objectRef", {})
-            if (
-                event["user"]["username"] == OPERATOR
-                and event["verb"] in MUTATING
-                and reference.get("resource") != "leases"
-                and (namespace is None or reference.get("namespace") == namespace)
-            ):
-                yield event
+        """Return the operator's mutating requests so far, Leases excluded."""
+        return operator_writes(self.control_plane.audit_events(), namespace)

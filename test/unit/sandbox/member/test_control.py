@@ -125,7 +125,8 @@ async def test_memory_is_held_and_filled_in_chunks(tmp_path: Path) -> None:
     assert [json.loads(text)["held"] for _, text in (first, second)] == [
         *(6 * CHUNK + 1, 6 * CHUNK + 10)
     ]
-    assert grown > 5 * CHUNK
+    # Part of it may be memory that was in use before and given back.
+    assert grown > 3 * CHUNK
     assert made.clock.pauses == 8
 
 
