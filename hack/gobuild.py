@@ -1,8 +1,6 @@
 """Build programs of Go modules into the user's cache folder: each once, and whole or not at all."""
 
 import argparse
-import contextlib
-import fcntl
 import hashlib
 import os
 import platform
@@ -13,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from hack.caching import cache_root, locked
 
 FAILED, MISUSED, NO_GO = 1, 2, 3
 _FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
@@ -78,9 +78,7 @@ class Recipe:
 
 def cache_folder(part: str, key: str) -> Path:
     """Return the folder of one build, below the user's cache folder."""
-    default = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    root = Path(os.environ.get("SMBPCTL_CACHE") or default)
-    return root.absolute() / "smbpctl" / part / key
+    return cache_root() / part / key
 
 
 def required(module: Path, name: str) -> str:
@@ -110,19 +108,6 @@ def find_go(missing: Iterable[str], version: str) -> str:
             NO_GO,
         )
     return go
-
-
-@contextlib.contextmanager
-def locked(folder: Path, say: Say) -> Generator[None, None, None]:
-    """Let one process at a time work in `folder`; the kernel unlocks when the process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another build is running; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def build(recipe: Recipe, folder: Path, wanted: Iterable[str], say: Say) -> None:

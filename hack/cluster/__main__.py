@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from hack.caching import cache_root
 from hack.cluster.assemble import BuildFailed, assemble
 from hack.cluster.cluster import Cluster, ClusterError, entering, keeper_of, stop_detached
 from hack.cluster.plan import MAXIMUM_NODES, Files, Plan
@@ -15,8 +16,7 @@ FAILED, MISSING = 1, 3
 
 def folder_of(name: str) -> Path:
     """Return the folder of the cluster with this name, below the user's cache folder."""
-    default = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("SMBPCTL_CACHE") or default).absolute() / "smbpctl/clusters" / name
+    return cache_root() / "clusters" / name
 
 
 def up(arguments: argparse.Namespace) -> None:

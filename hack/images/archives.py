@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from hack.caching import cache_root
 from hack.images import cache, contents, layers, oci, platforms, rootfs, wheels
 from hack.images.interpreter import Interpreter
 from hack.images.layers import Layer
@@ -49,7 +50,7 @@ def build(
     if pause is not None and not pause.is_file():
         raise Refused(f"{pause}: no such file", MISUSED)
     platform = platforms.current()
-    place = cache.default_folder() if folder is None else folder.absolute()
+    place = cache_root() if folder is None else folder.absolute()
     root = root_folder(place, platform, refresh=refresh)
     python = Interpreter(root / rootfs.TREE, platform)
     base = Layer.load(root / rootfs.LAYER)

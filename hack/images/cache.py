@@ -1,23 +1,17 @@
 """Keeps what was built under a key of everything it was built from."""
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from hack.caching import locked
 
 KEPT = 5
 """How many results of one part stay: the newest by last use."""
-
-
-def default_folder() -> Path:
-    """Return the project's folder below the user's cache folder (SMBPCTL_CACHE overrides it)."""
-    default = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("SMBPCTL_CACHE") or default).absolute() / "smbpctl"
 
 
 def key_of(*inputs: object) -> str:
@@ -41,9 +35,8 @@ def obtain(part: Path, key: str, make: Callable[[Path], None], *, again: bool = 
     `part`, others wait. The kernel ends the wait when the maker dies, and what a killed maker left
     is cleared away by the next. Only the newest `KEPT` folders stay.
     """
-    part.mkdir(parents=True, exist_ok=True)
     made = part / key
-    with _locked(part):
+    with locked(part, say):
         if again or not made.is_dir():
             _replace(made, make)
         os.utime(made)
@@ -68,17 +61,6 @@ def _sweep(part: Path) -> None:
     made = [each for each in part.iterdir() if each.is_dir() and not each.name.startswith(".")]
     for old in sorted(made, key=lambda each: each.stat().st_mtime_ns, reverse=True)[KEPT:]:
         shutil.rmtree(old)
-
-
-@contextlib.contextmanager
-def _locked(part: Path) -> Generator[None]:
-    with (part / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another build is running; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def say(message: str) -> None:

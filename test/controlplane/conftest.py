@@ -7,16 +7,15 @@ install; where CI is "true" that is an error. After a failure the logs are kept.
 
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from smbpctl.runtime.simulation.controlplane import Binaries, ControlPlane
+from test.support.real_parts import Session, about_to_run, mark
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -26,18 +25,8 @@ TEST_TIMEOUT_SECONDS = 180
 GO_NEEDED = 3  # exit status of build.py
 
 
-@dataclass
-class Session:
-    """What happened so far in this test session."""
-
-    binaries: Path | None = None
-    problem: str = ""
-    skip: bool = False
-    logs: Path | None = None
-    failed: bool = False
-
-
 SESSION = pytest.StashKey[Session]()
+BINARIES = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,20 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark this folder's tests before -m selects, and give them time for a real cluster."""
-    for item in items:
-        if HERE not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.controlplane)
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS))
+    """Mark this folder's tests before -m selects."""
+    mark(items, HERE, "controlplane", seconds=TEST_TIMEOUT_SECONDS)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the programs when any test of this folder is going to run."""
-    if session.config.option.collectonly:
-        return
-    if not any(HERE in item.path.parents for item in session.items):
+    if not about_to_run(session, HERE):
         return
     # stderr is passed through: a cold build takes minutes, and its progress must be seen.
     build = subprocess.run(
@@ -68,21 +50,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     )
     record = session.config.stash[SESSION]
     if build.returncode == 0:
-        record.binaries = Path(build.stdout.splitlines()[-1])
+        session.config.stash[BINARIES] = Path(build.stdout.splitlines()[-1])
     elif build.returncode == GO_NEEDED:
-        record.problem = "no control plane to test against: install Go (go.mod says which)"
-        record.skip = os.environ.get("CI") != "true"
+        problem = "no control plane to test against: install Go (go.mod says which)"
+        record.lacks(problem, skip=os.environ.get("CI") != "true")
     else:
-        record.problem = f"{BUILD.relative_to(ROOT)} ended with status {build.returncode}"
+        problem = f"{BUILD.relative_to(ROOT)} ended with status {build.returncode}"
+        record.lacks(problem, skip=False)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip or fail without programs; equal reasons make one line of the summary."""
-    record = item.config.stash[SESSION]
-    if record.skip:
-        pytest.skip(record.problem)
-    if record.problem:
-        pytest.fail(record.problem, pytrace=False)
+    """Skip or fail without programs."""
+    item.config.stash[SESSION].check()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,8 +70,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember whether any test of this folder failed."""
     report = yield
-    if report.failed:
-        item.config.stash[SESSION].failed = True
+    item.config.stash[SESSION].failed |= report.failed
     return report
 
 
@@ -100,19 +78,14 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Keep the logs of a session with failures, and say where."""
-    record = config.stash[SESSION]
-    if not record.failed or record.logs is None:
-        return
-    shutil.rmtree(ARTIFACTS, ignore_errors=True)
-    shutil.copytree(record.logs, ARTIFACTS)
-    terminalreporter.write_line(f"control plane logs: {ARTIFACTS}")
+    if config.stash[SESSION].keep_logs(ARTIFACTS):
+        terminalreporter.write_line(f"control plane logs: {ARTIFACTS}")
 
 
 @pytest.fixture(scope="session")
 def binaries(pytestconfig: pytest.Config) -> Binaries:
     """The programs of the Kubernetes version under test."""
-    folder = pytestconfig.stash[SESSION].binaries
-    assert folder is not None
+    folder = pytestconfig.stash[BINARIES]
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     found = Binaries.in_directory(folder, Path(assets) if assets else None)
     found.check_versions()
@@ -127,7 +100,7 @@ def control_plane(
 ) -> Iterator[ControlPlane]:
     """A control plane with controllers, shared by the whole session: leave nothing behind."""
     made = ControlPlane(binaries, tmp_path_factory.mktemp("controlplane"))
-    pytestconfig.stash[SESSION].logs = made.logs
+    pytestconfig.stash[SESSION].logs.append(made.logs)
     with made:
         yield made
 

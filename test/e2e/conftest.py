@@ -6,11 +6,10 @@ what; where CI is "true" that is an error. After a failure the logs are kept.
 """
 
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from hack.cluster.assemble import GO_MISSING, BuildFailed, Parts, assemble
 from hack.cluster.cluster import Cluster
 from hack.cluster.prerequisites import problems
 from test.e2e.stage import Stage
+from test.support.real_parts import Session, about_to_run, mark
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -29,18 +29,8 @@ MANAGER_IMAGE = f"registry.test/smbpctl/manager:{version('smbpctl')}"
 OPERAND_IMAGES = "registry.test/ditto-external"
 
 
-@dataclass
-class Session:
-    """What happened so far in this test session."""
-
-    parts: Parts | None = None
-    problem: str = ""
-    skip: bool = False
-    failed: bool = False
-    logs: list[Path] = field(default_factory=list)
-
-
 SESSION = pytest.StashKey[Session]()
+PARTS = pytest.StashKey[Parts]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,41 +40,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark this folder's tests before -m selects, and give them time for real machines."""
-    for item in items:
-        if HERE not in item.path.parents:
-            continue
-        item.add_marker(pytest.mark.e2e)
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_SECONDS))
+    """Mark this folder's tests before -m selects."""
+    mark(items, HERE, "e2e", seconds=TEST_TIMEOUT_SECONDS)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Bring everything together when any test of this folder is going to run."""
-    if session.config.option.collectonly:
-        return
-    if not any(HERE in item.path.parents for item in session.items):
+    if not about_to_run(session, HERE):
         return
     record = session.config.stash[SESSION]
     required = os.environ.get("CI") == "true"
-    found = problems(Path(os.environ.get("TMPDIR", "/tmp")))
+    found = problems(Path(tempfile.gettempdir()))
     if found:
-        record.problem, record.skip = "; ".join(found), not required
+        record.lacks(f"no cluster to test on: {'; '.join(found)}", skip=not required)
         return
     try:
-        record.parts = assemble()
+        session.config.stash[PARTS] = assemble()
     except BuildFailed as error:
-        record.problem = str(error)
-        record.skip = error.status == GO_MISSING and not required
+        lacking = error.status == GO_MISSING
+        record.lacks(f"no cluster to test on: {error}", skip=lacking and not required)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip or fail without a cluster; equal reasons make one line of the summary."""
-    record = item.config.stash[SESSION]
-    if record.skip:
-        pytest.skip(f"no cluster to test on: {record.problem}")
-    if record.problem:
-        pytest.fail(f"no cluster to test on: {record.problem}", pytrace=False)
+    """Skip or fail without a cluster."""
+    item.config.stash[SESSION].check()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -93,26 +72,22 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember failures, for the logs."""
     report = yield
-    if report.failed:
-        item.config.stash[SESSION].failed = True
+    item.config.stash[SESSION].failed |= report.failed
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Keep the logs of a session with a failure."""
-    record = session.config.stash[SESSION]
-    if not record.failed:
-        return
-    for number, logs in enumerate(record.logs):
-        shutil.copytree(logs, ARTIFACTS / str(number), dirs_exist_ok=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Keep the logs of a session with failures, and say where."""
+    if config.stash[SESSION].keep_logs(ARTIFACTS):
+        terminalreporter.write_line(f"cluster logs: {ARTIFACTS}")
 
 
 @pytest.fixture(scope="session")
 def parts(pytestconfig: pytest.Config) -> Parts:
     """The programs and images of a cluster."""
-    found = pytestconfig.stash[SESSION].parts
-    assert found is not None
-    return found
+    return pytestconfig.stash[PARTS]
 
 
 @pytest.fixture(scope="session")

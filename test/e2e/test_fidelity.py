@@ -1,6 +1,7 @@
 """What a kubelet tells of pods, recorded: the node agent is held to the same stories."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from test.e2e.conftest import MANAGER_IMAGE
 from test.e2e.stage import Stage
 from test.support.conversation import Watch, wait_for
 from test.support.golden import Golden
-from test.support.pod_story import LABEL, SCENARIOS, Scenario, Stories, is_abridged
+from test.support.pod_story import SCENARIOS, Scenario, Stories, is_abridged, selector_since
 
 # A kubelet may merge two writes when it is busy; not with each of several pods.
 PODS = range(3)
@@ -22,9 +23,10 @@ def stories(cluster: Cluster) -> Iterator[Stories]:
     """The stories of all scenarios, told at the same time."""
     stage, heard = Stage(cluster), Stories()
     cluster.kubectl("create", "namespace", NAMESPACE)
-    wait_for("its account", lambda: stage.get("serviceaccount", "default", NAMESPACE))
+    account = wait_for("its account", lambda: stage.get("serviceaccount", "default", NAMESPACE))
+    selector = selector_since(account["metadata"]["resourceVersion"])
     pods = [each.pod(NAMESPACE, MANAGER_IMAGE, number=n) for each in SCENARIOS for n in PODS]
-    with Watch(stage.command, NAMESPACE, LABEL, listen=heard.listen):
+    with Watch(stage.command, NAMESPACE, selector, listen=heard.listen):
         everything = {"apiVersion": "v1", "kind": "List", "items": pods}
         cluster.kubectl("create", "-f", "-", stdin=json.dumps(everything))
         for scenario in SCENARIOS:
@@ -44,6 +46,8 @@ def _delete(cluster: Cluster, scenario: Scenario, heard: Stories) -> None:
         return all(story and story[0]["container"] == scenario.delete_at for story in last)
 
     wait_for(f"pods of {scenario.name} to be {scenario.delete_at}", arrived)
+    # Until it has loaded its program, the first process of a container ignores SIGTERM.
+    time.sleep(2)
     cluster.kubectl("delete", "pod", "-n", NAMESPACE, *names, "--wait=false")
 
 

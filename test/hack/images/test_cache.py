@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.images.cache import KEPT, default_folder, digest_of, key_of, obtain
+from hack.caching import cache_root
+from hack.images.cache import KEPT, digest_of, key_of, obtain
 
 
 class Maker:
@@ -169,7 +170,7 @@ class TestKeys:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
         monkeypatch.delenv("SMBPCTL_CACHE", raising=False)
 
-        assert default_folder() == tmp_path / "xdg" / "smbpctl"
+        assert cache_root() == tmp_path / "xdg" / "smbpctl"
 
         monkeypatch.setenv("SMBPCTL_CACHE", str(tmp_path / "own"))
-        assert default_folder() == tmp_path / "own" / "smbpctl"
+        assert cache_root() == tmp_path / "own" / "smbpctl"
