@@ -174,7 +174,7 @@ def wait_established(kubectl: Kubectl, deadline: Deadline) -> None:
 
 def crd_conditions(crd: Manifest) -> dict[str, str]:
     """Return type and status of a CRD's conditions; right after it was made they are null."""
-    conditions = crd.get("status", {}).get("conditions") or []
+    conditions: list[Manifest] = crd.get("status", {}).get("conditions") or []
     return {each["type"]: each["status"] for each in conditions}
 
 

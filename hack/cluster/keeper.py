@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int:
     files = plan.files
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda _number, _frame: stop.set())
     for name in cgroups.stale():
         cgroups.remove(name)
     group = cgroups.name_for(os.getpid())

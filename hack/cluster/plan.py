@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 CONTROL_PLANE_ADDRESS: Final = "10.87.0.2"
 """Of the bridge between the nodes; API server and DNS answer here."""
@@ -81,8 +81,9 @@ class Plan:
     @classmethod
     def read(cls, root: Path) -> Self:
         """Return the plan of the cluster in `root`."""
-        values = json.loads(Files(root).plan.read_text(encoding="utf-8"))
-        return cls(**{**values, "images": tuple(values["images"])})
+        values: dict[str, Any] = json.loads(Files(root).plan.read_text(encoding="utf-8"))
+        values["images"] = tuple(values["images"])
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)

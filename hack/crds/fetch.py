@@ -273,7 +273,7 @@ def main() -> int:
         print(cache_key())
         return 0
     # As an exception, so that the scratch folder is cleared away.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
     folder = cache_folder()
     wanted = [release for release in RELEASES if release.set in (arguments.sets or SETS)]
     missing = [release for release in wanted if not (folder / release.folder).is_dir()]
