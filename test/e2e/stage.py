@@ -90,11 +90,13 @@ class Stage(Conversation):
         code = f"import urllib.request as u; print(u.urlopen({url!r}, timeout=5).read().decode())"
         return self.kubectl("exec", "-n", namespace, pod, "--", "python3", "-c", code).stdout
 
-    def control(self, namespace: str, pod: str, method: str, path: str, port: int) -> None:
+    def control(
+        self, namespace: str, pod: str, method: str, path: str, port: int, body: str = ""
+    ) -> None:
         """Tell a fake operand to misbehave; that it dies of the request is no error."""
         code = (
             "import urllib.request as u;"
-            f"r = u.Request('http://127.0.0.1:{port}{path}', method={method!r});"
+            f"r = u.Request('http://127.0.0.1:{port}{path}', {body.encode()!r}, method={method!r});"
             "u.urlopen(r, timeout=20).read()"
         )
         command = ("exec", "-n", namespace, pod, "--", "python3", "-c", code)

@@ -6,6 +6,7 @@ tests share one BigPeer, and each leaves it healthy. A witness counts the ready 
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -205,6 +206,25 @@ def test_member_out_of_memory_is_restarted(stage: Stage, namespace: str, floor: 
         return bool(status["lastState"].get("terminated", {}).get("reason") == "OOMKilled")
 
     wait_for("the kernel to end it", killed)
+
+
+def test_member_that_ends_again_and_again_is_told(
+    stage: Stage, namespace: str, floor: Floor
+) -> None:
+    """Degraded says so, and goes on saying so, through back-offs and restarts."""
+    crashes = json.dumps({"crashes": True})
+    stage.control(namespace, "demo-store-0-2", "PUT", "/fake/behaviour", 8080, crashes)
+    stage.control(namespace, "demo-store-0-2", "POST", "/fake/exit?status=1", 8080)
+    stage.wait_condition(namespace, "Degraded", "True", "CrashLooping")
+
+    deadline = time.monotonic() + 15
+    said = set()
+    while time.monotonic() < deadline:
+        condition = stage.condition(namespace, "Degraded")
+        said.add((condition["status"], condition["message"]))
+
+    stage.kubectl("delete", "pod", "demo-store-0-2", "-n", namespace)
+    assert len(said) == 1, said
 
 
 def test_operator_was_deleted_ten_times(

@@ -25,7 +25,7 @@ def moment_of(pod: Manifest) -> Manifest:
     conditions = status.get("conditions", [])
     moment: Manifest = {
         "phase": status.get("phase"),
-        "true": sorted(each["type"] for each in conditions if each["status"] == "True"),
+        "conditions": sorted(each["type"] for each in conditions if each["status"] == "True"),
         "container": _state(told.get("state", {})),
         "last": _state(told.get("lastState", {})),
         "ready": told.get("ready", False),
@@ -60,7 +60,7 @@ class Scenario:
 
     def pod(self, namespace: str, image: str, *, number: int = 0) -> Manifest:
         """Return the pod; several of one scenario differ by their number."""
-        main = {"name": "main", "image": image, "command": ["python3", "-c", self.code]}
+        main: Manifest = {"name": "main", "image": image, "command": ["python3", "-c", self.code]}
         return {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -69,7 +69,10 @@ class Scenario:
                 "namespace": namespace,
                 "labels": {LABEL: self.name},
             },
-            "spec": {"terminationGracePeriodSeconds": 5, "containers": [main | self.container]},
+            "spec": {
+                "terminationGracePeriodSeconds": 5,
+                "containers": [{**main, **self.container}],
+            },
         }
 
     def recorded(self) -> Story:
@@ -79,7 +82,7 @@ class Scenario:
 
 
 def _is_ready(moment: Manifest) -> bool:
-    return "Ready" in moment["true"]
+    return "Ready" in moment["conditions"]
 
 
 def _waits(reason: str) -> Callable[[Manifest], bool]:
@@ -94,7 +97,11 @@ class Healthy(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.ThreadingHTTPServer(("", 8000), Healthy).serve_forever()
 """
-_STOPS = "import signal; signal.sigwait([signal.SIGTERM])"
+_STOPS = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.pause()
+"""
 _PROBE = {"httpGet": {"path": "/", "port": 8000}, "periodSeconds": 1, "failureThreshold": 30}
 _SECRET = {"secretKeyRef": {"name": "absent", "key": "key"}}
 
@@ -155,6 +162,11 @@ class Stories:
         """Return the moments of a pod so far, each once."""
         with self._lock:
             return list(self._stories.get(name, []))
+
+
+def selector_since(version: str) -> str:
+    """Return what a watch selects by to hear of every event after a resource version."""
+    return f"{LABEL}&resourceVersion={version}"
 
 
 def is_abridged(story: Story, whole: Story) -> bool:

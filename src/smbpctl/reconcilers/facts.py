@@ -1,7 +1,7 @@
 """From manifests to facts: how pods, workloads and claims are read into what plans decide on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from smbpctl.api.v1alpha1 import BigPeer
@@ -12,6 +12,9 @@ from smbpctl.resources.pods import revision_of
 from smbpctl.runtime.meta import Manifest, controller_of, is_deleting, metadata_of, uid_of
 
 _FAILED_WAITS = ("ContainerCreating", "PodInitializing")
+_CRASH_LOOP = "CrashLoopBackOff"
+# A container that ran longer is restarted at once: the kubelet forgets what was before.
+_FORGOTTEN_AFTER = timedelta(minutes=10)
 
 
 def timestamp(text: object) -> datetime | None:
@@ -47,7 +50,7 @@ def pod_fact(manifest: Manifest) -> Pod | None:
     status = mapping(manifest.get("status"))
     conditions = {entry.get("type"): entry for entry in items(status.get("conditions"))}
     ready = conditions.get("Ready", {})
-    waiting, message = _waiting(status, conditions)
+    waiting, message = _waiting(manifest, conditions)
     return Pod(
         name=str(metadata.get("name")),
         uid=uid_of(manifest),
@@ -63,11 +66,12 @@ def pod_fact(manifest: Manifest) -> Pod | None:
     )
 
 
-def _waiting(
-    status: Mapping[str, Any], conditions: Mapping[Any, Mapping[str, Any]]
-) -> tuple[str, str]:
+def _waiting(manifest: Manifest, conditions: Mapping[Any, Mapping[str, Any]]) -> tuple[str, str]:
     """Lift the reason why a pod does not run: from its containers first, then the scheduler."""
-    for container in items(status.get("containerStatuses")):
+    for container in items(mapping(manifest.get("status")).get("containerStatuses")):
+        # What is being deleted ends on purpose.
+        if not is_deleting(manifest) and (message := _crash_loop(container)):
+            return _CRASH_LOOP, message
         waiting = mapping(mapping(container.get("state")).get("waiting"))
         reason = str(waiting.get("reason") or "")
         if reason and reason not in _FAILED_WAITS:
@@ -76,6 +80,26 @@ def _waiting(
     if scheduled.get("status") == "False":
         return str(scheduled.get("reason") or ""), str(scheduled.get("message") or "")
     return "", ""
+
+
+def _crash_loop(container: Mapping[str, Any]) -> str:
+    """Say how a container ends again and again; nothing for one that does not.
+
+    The kubelet's own word for it, `CrashLoopBackOff`, is there for a moment only: it writes how the
+    container ended, sleeps until the back-off is over, and says that it waits when it no longer
+    does. Between two ends the container runs without being ready.
+    """
+    ended = mapping(mapping(container.get("state")).get("terminated"))
+    least = 1 if ended else 2
+    ended = ended or mapping(mapping(container.get("lastState")).get("terminated"))
+    restarts = int(container.get("restartCount") or 0)
+    if not ended or restarts < least or container.get("ready") is True:
+        return ""
+    started, finished = timestamp(ended.get("startedAt")), timestamp(ended.get("finishedAt"))
+    if started and finished and finished - started > _FORGOTTEN_AFTER:
+        return ""
+    how = f"{ended.get('reason') or 'Error'} (exit status {ended.get('exitCode')})"
+    return f"container {container.get('name')} ends again and again: {how}"
 
 
 def partition_fact(

@@ -18,7 +18,8 @@ from smbpctl.runtime.simulation.agents import (
     NodeAgent,
 )
 from smbpctl.runtime.simulation.agents.nodes import NODE
-from smbpctl.runtime.simulation.agents.pods import CLAIM, POD, Timing
+from smbpctl.runtime.simulation.agents.pod_steps import Timing
+from smbpctl.runtime.simulation.agents.pods import CLAIM, POD
 from smbpctl.runtime.simulation.controlplane import ControlPlane
 from smbpctl.runtime.transport import load_config
 

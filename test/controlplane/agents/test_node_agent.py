@@ -137,7 +137,7 @@ async def test_a_deleted_pod_goes_and_is_replaced(bench: Bench, namespace: str) 
 
 
 async def test_a_stuck_pod_is_terminating_until_released(bench: Bench, namespace: str) -> None:
-    """A pod that does not stop stays, not ready, and nobody replaces it before it is gone."""
+    """A pod that does not stop stays, ready, and nobody replaces it before it is gone."""
     await bench.apply(stateful_set(namespace, replicas=1))
     await bench.await_ready(namespace, "web", 1)
     bench.rules.add(FailureRule(Failure.STUCK_TERMINATING, pod=f"{namespace}/web-0"))
@@ -148,15 +148,16 @@ async def test_a_stuck_pod_is_terminating_until_released(bench: Bench, namespace
         POD, ObjectKey(namespace, "web-0"), grace_period=timedelta(seconds=1)
     )
 
-    async def unready() -> bool:
+    async def seen() -> bool:
         pod = await bench.get(POD, namespace, "web-0")
         assert pod is not None
         assert uid_of(pod) == uid_of(old)
-        return not is_ready(pod)
+        generation: int = pod["status"]["observedGeneration"]
+        return is_ready(pod) and generation == pod["metadata"]["generation"]
 
-    await eventually(unready, "the pod is not ready")
+    await eventually(seen, "the node has seen the deletion")
     await asyncio.sleep(2)
-    assert await unready()
+    assert await seen()
     bench.rules.clear()
 
     async def replaced() -> bool:

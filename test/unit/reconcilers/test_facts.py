@@ -68,6 +68,16 @@ def workload(edits: Manifest | None = None) -> Manifest:
     return edited(manifest, edits or {})
 
 
+ENDED = {
+    "reason": "OOMKilled",
+    "exitCode": 137,
+    "startedAt": "2026-11-21T11:00:00Z",
+    "finishedAt": "2026-11-21T11:10:00Z",
+}
+ENDED_LATE = {**ENDED, "finishedAt": "2026-11-21T11:10:01Z"}
+LAST_ENDED = {"lastState": {"terminated": ENDED}}
+
+
 def waiting(reason: str, message: str = "") -> Manifest:
     """Return the status of a container that waits."""
     return {"state": {"waiting": {"reason": reason, "message": message}}}
@@ -176,6 +186,43 @@ class TestPod:
 
         assert fact is not None
         assert (fact.waiting, fact.message) == (reason, message)
+
+    @pytest.mark.parametrize(
+        ("state", "restarts", "loops"),
+        [
+            ({"state": {"terminated": ENDED}}, 1, True),
+            ({"state": {"running": {}}, "lastState": {"terminated": ENDED}}, 2, True),
+            ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}} | LAST_ENDED, 3, True),
+            ({"state": {"terminated": ENDED}}, 0, False),
+            ({"state": {"running": {}}} | LAST_ENDED, 1, False),
+            ({"state": {"running": {}}, "ready": True} | LAST_ENDED, 9, False),
+            ({"state": {"running": {}}}, 9, False),
+            ({"state": {"terminated": ENDED_LATE}}, 9, False),
+        ],
+    )
+    def test_a_container_that_ends_again_and_again(
+        self, state: Manifest, restarts: int, loops: bool
+    ) -> None:
+        """Told by how it ended: the kubelet shows its own word for it only for a moment."""
+        container = {"name": "store-replica", "restartCount": restarts, **state}
+        fact = pod_fact(pod({"status": {"containerStatuses": [container]}}))
+
+        assert fact is not None
+        said = "container store-replica ends again and again: OOMKilled (exit status 137)"
+        assert (fact.waiting, fact.message) == (("CrashLoopBackOff", said) if loops else ("", ""))
+
+    def test_a_leaving_pod_does_not_loop(self) -> None:
+        """Its containers end because they were told to."""
+        container = {"name": "c", "restartCount": 5, "state": {"terminated": ENDED}}
+        leaving = {
+            "metadata.deletionTimestamp": "2026-11-21T12:00:00Z",
+            "status": {"containerStatuses": [container]},
+        }
+
+        fact = pod_fact(pod(leaving))
+
+        assert fact is not None
+        assert fact.waiting == ""
 
     def test_why_it_is_not_scheduled(self) -> None:
         """The scheduler's words, when no container has any."""

@@ -3,7 +3,7 @@
 from smbpctl.runtime.simulation.agents.agent import AgentOptions, NodeAgent
 from smbpctl.runtime.simulation.agents.claims import EXPANDABLE_CLASS, FIXED_CLASS
 from smbpctl.runtime.simulation.agents.failures import Failure, FailureRule, FailureRules
-from smbpctl.runtime.simulation.agents.pods import Timing
+from smbpctl.runtime.simulation.agents.pod_steps import Timing
 from smbpctl.runtime.simulation.agents.workload import Health, IdleWorkload, Workload
 
 __all__ = [

@@ -24,7 +24,8 @@ from smbpctl.runtime.simulation.agents.claims import (
 )
 from smbpctl.runtime.simulation.agents.failures import FailureRules
 from smbpctl.runtime.simulation.agents.nodes import Nodes, machines
-from smbpctl.runtime.simulation.agents.pods import CONFIG_MAP, POD, SECRET, PodReconciler, Timing
+from smbpctl.runtime.simulation.agents.pod_steps import Timing
+from smbpctl.runtime.simulation.agents.pods import CONFIG_MAP, POD, SECRET, PodReconciler
 from smbpctl.runtime.simulation.agents.workload import IdleWorkload, Workload
 from smbpctl.runtime.source import ChannelSource, KindSource, Source
 from smbpctl.runtime.workqueue import WorkQueue

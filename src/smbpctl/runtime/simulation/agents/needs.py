@@ -22,12 +22,14 @@ class Source(Enum):
 class Need:
     """An object in the pod's namespace that the pod waits for.
 
-    `volume` is the volume that mounts it, empty when an environment variable reads it.
+    `volume` is the volume that mounts it, empty when an environment variable reads it; `key` is
+    the entry that the variable is made of, empty for all of them.
     """
 
     source: Source
     name: str
     volume: str = ""
+    key: str = ""
 
 
 def needs_of(pod: Manifest) -> tuple[Need, ...]:
@@ -75,4 +77,5 @@ def _required(
 ) -> Iterable[Need]:
     if reference.get("optional"):
         return ()
-    return (Need(source, str(reference.get(field, "")), volume),)
+    key = "" if volume else str(reference.get("key", ""))
+    return (Need(source, str(reference.get(field, "")), volume, key),)

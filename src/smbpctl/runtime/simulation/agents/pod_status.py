@@ -1,76 +1,21 @@
 """What a node reports of a pod: the whole status that it owns, from what it knows. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, cast, final
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, cast
 
-from smbpctl.runtime.meta import Manifest, is_deleting, uid_of
+from smbpctl.runtime.meta import Manifest, is_deleting
+from smbpctl.runtime.simulation.agents.container_status import (
+    SANDBOX,
+    container_status,
+    has_vanished,
+    initial_container_status,
+    is_ready,
+)
+from smbpctl.runtime.simulation.agents.pod_facts import Facts, exits_for_good, timestamp
 from smbpctl.runtime.simulation.agents.sections import entries, section
-from smbpctl.runtime.simulation.agents.workload import Health
 
 TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How the containers' last run ended. `retry_at` is when they are started again."""
-
-    started: datetime
-    finished: datetime
-    code: int
-    retry_at: datetime
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The containers of a pod since they were started.
-
-    `exit` is set while they do not run. `previous` is how the run before this one ended.
-    """
-
-    address: str
-    started: datetime
-    health: Health = Health.UNREADY
-    restarts: int = 0
-    exit: Exit | None = None
-    previous: Exit | None = None
-
-    @property
-    def alive(self) -> bool:
-        """Tell whether the containers run now."""
-        return self.exit is None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the node knows about a pod, beside the pod object itself.
-
-    `unmounted` and `unreadable` say what volumes and variables wait for, `unpullable` are the
-    images that cannot be had. `stuck` keeps a deleted pod from going.
-    """
-
-    now: datetime
-    node_address: str
-    unmounted: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
-    unpullable: frozenset[str] = frozenset()
-    start_delay: timedelta = timedelta(0)
-    stuck: bool = False
-    run: Run | None = None
-
-    @property
-    def blocked(self) -> bool:
-        """Tell whether the containers cannot be created now."""
-        return bool(self.unmounted or self.unreadable or self.unpullable)
-
-
-def timestamp(moment: datetime) -> str:
-    """Return a moment as Kubernetes writes it, to the second."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def next_status(pod: Manifest, facts: Facts) -> Manifest:
@@ -87,13 +32,14 @@ def next_status(pod: Manifest, facts: Facts) -> Manifest:
         "hostIPs": [{"ip": facts.node_address}],
         "conditions": _conditions(pod, facts),
         "containerStatuses": [
-            _container(pod, container, facts) for container in entries(pod, "spec", "containers")
+            container_status(pod, container, facts)
+            for container in entries(pod, "spec", "containers")
         ],
     }
     initial = entries(pod, "spec", "initContainers")
     if initial:
         status["initContainerStatuses"] = [
-            _initial_container(pod, container, facts) for container in initial
+            initial_container_status(pod, container, facts) for container in initial
         ]
     address = run.address if run is not None else old.get("podIP")
     if address:
@@ -127,10 +73,15 @@ def conditions_of(manifest: Manifest) -> Mapping[str, Mapping[str, Any]]:
     return {str(item.get("type")): item for item in entries(manifest, "status", "conditions")}
 
 
-def exits_for_good(pod: Manifest, code: int) -> bool:
-    """Tell whether containers that ended with `code` stay ended."""
-    policy = section(pod, "spec").get("restartPolicy", "Always")
-    return policy == "Never" or (policy == "OnFailure" and code == 0)
+def has_sandbox(pod: Manifest, facts: Facts) -> bool:
+    """Tell whether the pod has its volumes and network, in which containers can be started.
+
+    The node says so only after it has said that it knows the pod.
+    """
+    if _has_ended(pod, facts):
+        return False
+    known = bool(section(pod, "status").get("startTime"))
+    return facts.run is not None or (known and not facts.unmounted)
 
 
 def condition(
@@ -164,116 +115,64 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _phase(pod: Manifest, facts: Facts) -> str:
     phase = str(section(pod, "status").get("phase") or "Pending")
     run = facts.run
-    if phase in TERMINAL_PHASES or run is None:
+    if phase in TERMINAL_PHASES:
         return phase
-    if run.exit is not None and (is_deleting(pod) or exits_for_good(pod, run.exit.code)):
+    if has_vanished(pod, facts):
+        return "Failed"
+    if run is None:
+        return phase
+    if _has_ended(pod, facts) and run.exit is not None:
         return "Failed" if run.exit.code else "Succeeded"
     return "Running"
 
 
-def _ready(pod: Manifest, facts: Facts) -> bool:
+def _has_ended(pod: Manifest, facts: Facts) -> bool:
     run = facts.run
-    return run is not None and run.alive and run.health is Health.READY and not is_deleting(pod)
+    if run is None or run.exit is None:
+        return has_vanished(pod, facts)
+    return is_deleting(pod) or exits_for_good(pod, run.exit.code)
 
 
 def _conditions(pod: Manifest, facts: Facts) -> list[Manifest]:
     old = conditions_of(pod)
-    ready = _ready(pod, facts)
-    names = " ".join(str(container["name"]) for container in entries(pod, "spec", "containers"))
-    not_ready = {
-        "reason": "ContainersNotReady",
-        "message": f"containers with unready status: [{names}]",
-    }
+    ready = is_ready(facts)
     gates = [gate["conditionType"] for gate in section(pod, "spec").get("readinessGates") or ()]
     closed = [gate for gate in gates if old.get(gate, {}).get("status") != "True"]
     waits = {"reason": "ReadinessGatesNotReady", "message": f"waits for {', '.join(closed)}"}
-    created = facts.run is not None
-    initialized = created or not entries(pod, "spec", "initContainers")
-    now = facts.now
+    not_ready = _not_ready(pod, facts)
+    initial = entries(pod, "spec", "initContainers")
+    truths: Mapping[str, tuple[bool, Mapping[str, str]]] = {
+        SANDBOX: (has_sandbox(pod, facts), {}),
+        "Initialized": (facts.run is not None or not initial, _not_initialized(initial)),
+        "Ready": (ready and not closed, waits if ready else not_ready),
+        "ContainersReady": (ready, not_ready),
+    }
+    generation = section(pod, "metadata").get("generation")
+    seen = {"observedGeneration": generation} if generation else {}
     return [
-        condition("PodReadyToStartContainers", created, old.get("PodReadyToStartContainers"), now),
-        condition("Initialized", initialized, old.get("Initialized"), now),
-        condition("ContainersReady", ready, old.get("ContainersReady"), now, **not_ready),
-        condition(
-            "Ready",
-            ready and not closed,
-            old.get("Ready"),
-            now,
-            **(waits if ready else not_ready),
-        ),
+        condition(kind, value, old.get(kind), facts.now, **detail) | seen
+        for kind, (value, detail) in truths.items()
     ]
 
 
-def _container(pod: Manifest, container: Mapping[str, Any], facts: Facts) -> Manifest:
+def _not_ready(pod: Manifest, facts: Facts) -> Mapping[str, str]:
     run = facts.run
-    status: Manifest = {
-        "name": container["name"],
-        "image": container.get("image", ""),
-        "imageID": "" if run is None else f"simulated://{container.get('image', '')}",
-        "ready": _ready(pod, facts),
-        "started": run is not None and run.alive,
-        "restartCount": _told(pod, container).get("restartCount", 0),
-        "state": _state(pod, container, facts),
-    }
-    if run is None:
-        # The identity of the last container stays: it tells that there was one.
-        last = _told(pod, container).get("containerID")
-        return {**status, "containerID": last} if last else status
-    status |= {
-        "containerID": f"simulated://{uid_of(pod)}/{container['name']}/{run.restarts}",
-        "restartCount": run.restarts,
-    }
-    ended = run.exit if "waiting" in status["state"] else run.previous
-    return status if ended is None else {**status, "lastState": _terminated(ended)}
-
-
-def _initial_container(pod: Manifest, container: Mapping[str, Any], facts: Facts) -> Manifest:
-    status = _container(pod, container, facts)
-    run = facts.run
-    # A sidecar goes on running beside the main containers; any other has done its work.
-    if run is None or container.get("restartPolicy") == "Always":
-        return status
-    done = Exit(run.started, run.started, 0, run.started)
-    status.pop("lastState", None)
-    return {**status, "ready": True, "started": False, "state": _terminated(done)}
-
-
-def _told(pod: Manifest, container: Mapping[str, Any]) -> Mapping[str, Any]:
-    told = entries(pod, "status", "containerStatuses")
-    nothing: Mapping[str, Any] = {}
-    return next((item for item in told if item["name"] == container["name"]), nothing)
-
-
-def _state(pod: Manifest, container: Mapping[str, Any], facts: Facts) -> Manifest:
-    run = facts.run
-    if run is None:
-        return {"waiting": _waiting(pod, container, facts)}
-    if run.exit is None:
-        return {"running": {"startedAt": timestamp(run.started)}}
-    ends = is_deleting(pod) or exits_for_good(pod, run.exit.code)
-    if ends or facts.now >= run.exit.retry_at:
-        return _terminated(run.exit)
-    delay = run.exit.retry_at - run.exit.finished
-    message = f"back-off {delay.total_seconds():g}s restarting failed container={container['name']}"
-    return {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
-
-
-def _waiting(pod: Manifest, container: Mapping[str, Any], facts: Facts) -> Manifest:
-    image = container.get("image", "")
-    if not facts.unmounted and image in facts.unpullable:
-        return {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
-    if not facts.unmounted and facts.unreadable:
-        return {"reason": "CreateContainerConfigError", "message": facts.unreadable[0]}
-    initial = bool(entries(pod, "spec", "initContainers"))
-    return {"reason": "PodInitializing" if initial else "ContainerCreating"}
-
-
-def _terminated(ended: Exit) -> Manifest:
+    if run is not None and _has_ended(pod, facts):
+        succeeded = run.exit is not None and run.exit.code == 0
+        return {"reason": "PodCompleted" if succeeded else "PodFailed"}
+    names = _names(entries(pod, "spec", "containers"))
     return {
-        "terminated": {
-            "exitCode": ended.code,
-            "reason": "Error" if ended.code else "Completed",
-            "startedAt": timestamp(ended.started),
-            "finishedAt": timestamp(ended.finished),
-        }
+        "reason": "ContainersNotReady",
+        "message": f"containers with unready status: [{names}]",
     }
+
+
+def _not_initialized(initial: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
+    return {
+        "reason": "ContainersNotInitialized",
+        "message": f"containers with incomplete status: [{_names(initial)}]",
+    }
+
+
+def _names(containers: Iterable[Mapping[str, Any]]) -> str:
+    return " ".join(str(container["name"]) for container in containers)

@@ -1,10 +1,9 @@
-"""What a node does with the pods bound to it: one decision at a time, and the shell that obeys."""
+"""What a node does with the pods bound to it: the shell that obeys one decision after the other."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Final, Protocol, final
 
 import structlog
@@ -16,7 +15,6 @@ from smbpctl.runtime.meta import (
     Manifest,
     ObjectKey,
     StoredObject,
-    is_deleting,
     key_of,
     metadata_of,
     uid_of,
@@ -24,16 +22,18 @@ from smbpctl.runtime.meta import (
 from smbpctl.runtime.reconcile import DONE, Request, Result
 from smbpctl.runtime.simulation.agents.failures import Failure, FailureRules
 from smbpctl.runtime.simulation.agents.needs import Need, Source, needs_of
-from smbpctl.runtime.simulation.agents.pod_status import (
-    TERMINAL_PHASES,
+from smbpctl.runtime.simulation.agents.pod_facts import (
     Exit,
     Facts,
+    Progress,
     Run,
-    covers,
-    exits_for_good,
-    next_status,
+    has_probe,
+    lost_run,
 )
-from smbpctl.runtime.simulation.agents.sections import entries, section
+from smbpctl.runtime.simulation.agents.pod_status import covers
+from smbpctl.runtime.simulation.agents.pod_steps import Action, Timing, decide
+from smbpctl.runtime.simulation.agents.retries import PullAttempts, restart_delay
+from smbpctl.runtime.simulation.agents.sections import section
 from smbpctl.runtime.simulation.agents.workload import Health, Workload
 
 POD: Final = GroupVersionKind("", "v1", "Pod")
@@ -43,82 +43,9 @@ CLAIM: Final = GroupVersionKind("", "v1", "PersistentVolumeClaim")
 
 FIELD_OWNER: Final = "node-agent"
 
-_LONGEST_BACKOFF: Final = timedelta(minutes=5)
 _KILLED: Final = 137  # 128 + SIGKILL
 
 _log = structlog.get_logger(__name__)
-
-
-class Action(Enum):
-    """What the node does next with a pod's containers, or with the pod."""
-
-    NONE = "none"
-    START = "start"
-    MOURN = "mourn"
-    """The containers exited by themselves: note it."""
-    STOP = "stop"
-    DELETE = "delete"
-    """The containers ended as asked: take the object away."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The next thing to do: report `status` if there is one, act, and look again `after`."""
-
-    action: Action
-    status: Manifest | None = None
-    after: timedelta | None = None
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How often a node looks at its pods, and how long it waits before the second restart."""
-
-    probe_period: timedelta = timedelta(seconds=1)
-    crash_backoff: timedelta = timedelta(seconds=10)
-
-
-def decide(pod: Manifest, facts: Facts, timing: Timing) -> Step:
-    """Return the next step for a pod that is bound to the node. Pure."""
-    status = next_status(pod, facts)
-    again = Step(Action.NONE, status, timing.probe_period)
-    if is_deleting(pod):
-        return again if facts.stuck else _ending(facts.run, status)
-    if section(pod, "status").get("phase") in TERMINAL_PHASES:
-        return Step(Action.NONE)
-    run = facts.run
-    if run is None:
-        created = _start_time(pod, facts.now) + facts.start_delay
-        waits = facts.blocked or facts.now < created
-        return again if waits else Step(Action.START, status)
-    if run.exit is None:
-        return Step(Action.MOURN) if run.health is Health.EXITED else again
-    if exits_for_good(pod, run.exit.code):
-        return Step(Action.NONE, status)
-    remaining = run.exit.retry_at - facts.now
-    if remaining > timedelta(0):
-        return Step(Action.NONE, status, remaining)
-    return Step(Action.START, status)
-
-
-def restart_delay(restarts: int, base: timedelta) -> timedelta:
-    """Return how long containers stay down: the first restart is at once, then it doubles."""
-    if restarts == 0:
-        return timedelta(0)
-    return min(base * (1 << min(restarts - 1, 30)), _LONGEST_BACKOFF)
-
-
-def _ending(run: Run | None, status: Manifest) -> Step:
-    if run is None:
-        return Step(Action.DELETE)
-    return Step(Action.STOP if run.alive else Action.DELETE, status)
-
-
-def _start_time(pod: Manifest, now: datetime) -> datetime:
-    text = section(pod, "status").get("startTime")
-    return datetime.fromisoformat(str(text)) if text else now
 
 
 class PodWriter(Protocol):
@@ -167,11 +94,12 @@ class _Started:
 class PodReconciler:
     """Runs the pods of nodes that `address_of` knows an address of, as their kubelets would.
 
-    Containers are started when all that the pod refers to exists, and told about in the pod's
-    status. A deleted pod is told to be not ready, stopped within its grace period, and deleted
-    with grace 0 and its UID. A pod that this process did not start although it runs according to
-    its status (the process is new) is restarted. The pods of a node that loses its address stop
-    without a word, as on a machine without power.
+    Containers are started when all that the pod refers to exists. Each state is told with a write
+    of its own, in the order of a kubelet's, though without its delays. A deleted pod is ready
+    until its containers have ended, at the latest with its grace period; that is told, then the
+    pod is deleted with grace 0 and its UID. A pod that this process did not start although it
+    runs according to its status (the process is new) is restarted. The pods of a node that loses
+    its address stop without a word, as on a machine without power.
     """
 
     def __init__(
@@ -193,6 +121,7 @@ class PodReconciler:
         self._clock = clock
         self._timing = timing
         self._started: dict[ObjectKey, _Started] = {}
+        self._pulls = PullAttempts(base=timing.crash_backoff, told_for=timing.probe_period)
 
     async def reconcile(self, request: Request[ObjectKey]) -> Result:
         """Bring a pod one or several steps further, until only time or an event can."""
@@ -226,6 +155,8 @@ class PodReconciler:
 
     async def _bury(self, key: ObjectKey, pod: Manifest | None) -> None:
         """Stop what runs under this name, unless it runs for `pod`."""
+        if pod is None:
+            self._pulls.forget(key)
         started = self._started.get(key)
         if started is None or (pod is not None and uid_of(pod) == uid_of(started.pod)):
             return
@@ -236,38 +167,67 @@ class PodReconciler:
         failures = self._failures.of(pod)
         run = await self._probe(pod, failures)
         needed = needs_of(pod) if run is None else ()
-        absent = [need for need in needed if not await self._exists(need, pod)]
+        absent = [(need, await self._absence(need, pod)) for need in needed]
+        now = self._clock.now()
+        unpullable = self._failures.unpullable(pod) if run is None else frozenset[str]()
         return Facts(
-            now=self._clock.now(),
+            now=now,
             node_address=address,
-            unmounted=tuple(_absence(need) for need in absent if need.volume),
-            unreadable=tuple(_absence(need) for need in absent if not need.volume),
-            unpullable=self._failures.unpullable(pod),
+            unmounted=tuple(text for need, text in absent if text and need.volume),
+            unreadable=tuple(text for need, text in absent if text and not need.volume),
+            unpullable=unpullable,
+            pulled_now=bool(unpullable) and self._pulls.has_just_failed(pod, now),
             start_delay=self._failures.start_delay(pod),
             stuck=Failure.STUCK_TERMINATING in failures,
             run=run,
         )
 
-    async def _exists(self, need: Need, pod: Manifest) -> bool:
+    async def _absence(self, need: Need, pod: Manifest) -> str:
+        """Return what is wrong with something that the pod needs, empty when it is there."""
         key = ObjectKey(key_of(pod).namespace, need.name)
         if need.source is Source.CLAIM:
             claim = await self._reader.get(CLAIM, key)
-            return claim is not None and section(claim, "status").get("phase") == "Bound"
+            bound = claim is not None and section(claim, "status").get("phase") == "Bound"
+            return "" if bound else f'{need.source.value} "{need.name}" is not bound'
         gvk = SECRET if need.source is Source.SECRET else CONFIG_MAP
-        return self._reader.meta(gvk, key) is not None
+        if self._reader.meta(gvk, key) is None:
+            return f'{need.source.value} "{need.name}" not found'
+        if not need.key:
+            return ""
+        found = await self._reader.get(gvk, key) or {}
+        has = need.key in section(found, "data") or need.key in section(found, "binaryData")
+        return "" if has else f"couldn't find key {need.key} in {gvk.kind} {key}"
 
     async def _probe(self, pod: Manifest, failures: frozenset[Failure]) -> Run | None:
-        started = self._started.get(key_of(pod))
-        if started is None or not started.run.alive:
-            return None if started is None else started.run
-        if Failure.CRASH_LOOP in failures:
-            health = Health.EXITED
-        else:
-            health = await self._workload.health(pod)
-        if health is Health.READY and Failure.NEVER_READY in failures:
-            health = Health.UNREADY
-        started.run = replace(started.run, health=health)
+        key = key_of(pod)
+        if key not in self._started:
+            lost = lost_run(pod, self._clock.now())
+            if lost is None:
+                return None
+            self._started[key] = _Started(pod, lost)
+        started = self._started[key]
+        run = started.run
+        if run.alive and run.progress is Progress.PROBED:
+            started.run = replace(run, health=await self._health(pod, failures))
         return started.run
+
+    async def _health(self, pod: Manifest, failures: frozenset[Failure]) -> Health:
+        if Failure.CRASH_LOOP in failures:
+            return Health.EXITED
+        health = await self._workload.health(pod)
+        if health is Health.READY and Failure.NEVER_READY in failures:
+            return Health.UNREADY
+        return health
+
+    async def _advance(self, pod: Manifest) -> None:
+        """Let the startup probe succeed, then go on to ask the others."""
+        started = self._started[key_of(pod)]
+        health, progress = await self._health(pod, self._failures.of(pod)), Progress.PROBED
+        if started.run.progress is Progress.CREATED and health is not Health.EXITED:
+            progress = Progress.STARTED
+            if has_probe(pod, "readinessProbe"):
+                health = Health.UNREADY
+        started.run = replace(started.run, health=health, progress=progress)
 
     async def _report(self, pod: Manifest, status: Manifest) -> Manifest:
         metadata = metadata_of(pod)
@@ -284,8 +244,13 @@ class PodReconciler:
         self._started.pop(key_of(pod), None)
 
     async def _act(self, action: Action, pod: Manifest) -> None:
+        if action is Action.REPORT:
+            return
         if action is Action.START:
             await self._start(pod)
+            return
+        if action is Action.ADVANCE:
+            await self._advance(pod)
             return
         started = self._started[key_of(pod)]
         code = 1
@@ -293,13 +258,18 @@ class PodReconciler:
             code = await self._stop(pod)
         else:
             await self._workload.stop(pod)
+        started.run = replace(started.run, exit=self._exit(started.run, code))
+
+    def _exit(self, run: Run, code: int) -> Exit:
         now = self._clock.now()
-        retry_at = now + restart_delay(started.run.restarts, self._timing.crash_backoff)
-        started.run = replace(started.run, exit=Exit(started.run.started, now, code, retry_at))
+        retry_at = now + restart_delay(run.restarts, self._timing.crash_backoff)
+        # A kubelet tells of the delay when it looks again: that is soon only the first time.
+        looks_again = now + self._timing.probe_period if run.restarts == 1 else retry_at
+        return Exit(run.started, now, code, retry_at, min(looks_again, retry_at))
 
     async def _start(self, pod: Manifest) -> None:
         before = self._started.get(key_of(pod))
-        restarts = _restarts_told(pod) if before is None else before.run.restarts + 1
+        restarts = 0 if before is None else before.run.restarts + 1
         previous = None if before is None else before.run.exit
         # Noted first: a start that is cancelled half-way must still be stopped by `close`.
         now = self._clock.now()
@@ -310,9 +280,19 @@ class PodReconciler:
         except Exception:
             _log.exception("workload failed to start", pod=str(key_of(pod)))
             address = "" if before is None else before.run.address
-            retry_at = now + restart_delay(restarts, self._timing.crash_backoff)
-            run = replace(run, exit=Exit(now, now, 1, retry_at))
-        started.run = replace(run, address=address, health=Health.UNREADY)
+            run = replace(run, exit=self._exit(run, 1))
+        started.run = replace(
+            run,
+            address=address,
+            health=self._first_health(pod),
+            progress=Progress.CREATED if has_probe(pod, "startupProbe") else Progress.STARTED,
+        )
+
+    def _first_health(self, pod: Manifest) -> Health:
+        """Return what is told before any probe: without one, running means ready."""
+        probed = has_probe(pod, "startupProbe") or has_probe(pod, "readinessProbe")
+        unready = probed or Failure.NEVER_READY in self._failures.of(pod)
+        return Health.UNREADY if unready else Health.READY
 
     async def _stop(self, pod: Manifest) -> int:
         """Stop within what is left of the grace period; return the exit code."""
@@ -325,14 +305,3 @@ class PodReconciler:
             _log.info("workload was killed", pod=str(key_of(pod)), grace_seconds=grace)
             return _KILLED
         return 0
-
-
-def _absence(need: Need) -> str:
-    what = "is not bound" if need.source is Source.CLAIM else "not found"
-    return f'{need.source.value} "{need.name}" {what}'
-
-
-def _restarts_told(pod: Manifest) -> int:
-    """Return the restarts to count from: one more than told when the containers ran before."""
-    ran = [item for item in entries(pod, "status", "containerStatuses") if item.get("containerID")]
-    return 1 + max(int(item.get("restartCount", 0)) for item in ran) if ran else 0

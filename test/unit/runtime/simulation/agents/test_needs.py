@@ -57,7 +57,7 @@ def test_variables_need_their_sources() -> None:
         )
     )
 
-    assert set(found) == {Need(Source.SECRET, "s"), Need(Source.CONFIG_MAP, "c")}
+    assert set(found) == {Need(Source.SECRET, "s", key="k"), Need(Source.CONFIG_MAP, "c")}
 
 
 def test_a_need_is_told_once() -> None:

@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 
 from smbpctl.runtime.meta import Manifest
+from smbpctl.runtime.simulation.agents.pod_facts import Exit, Facts, Run
 from smbpctl.runtime.simulation.agents.pod_status import (
-    Exit,
-    Facts,
-    Run,
     conditions_of,
     covers,
     next_status,
@@ -26,7 +24,8 @@ from test.unit.runtime.simulation.agents.builders import (
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FACTS = Facts(now=NOW, node_address=NODE_ADDRESS)
 RUN = Run("10.244.0.1", NOW, health=Health.READY)
-CRASH = Exit(NOW, NOW + timedelta(seconds=1), 1, NOW + timedelta(seconds=11))
+END = NOW + timedelta(seconds=1)
+CRASH = Exit(NOW, END, 1, END + timedelta(seconds=10), END + timedelta(seconds=1))
 
 
 def conditions(status: Manifest) -> dict[str, str]:
@@ -93,40 +92,6 @@ def test_readiness_gates_are_honoured() -> None:
     assert "example.com/ok" not in opened
 
 
-@pytest.mark.parametrize(
-    ("facts", "reason", "message"),
-    [
-        ({"unpullable": frozenset({"example/web:1"})}, "ImagePullBackOff", "example/web:1"),
-        ({"unpullable": frozenset({"another:1"})}, "ContainerCreating", ""),
-        ({"unreadable": ('secret "s" not found',)}, "CreateContainerConfigError", 'secret "s"'),
-        ({"unmounted": ('secret "s" not found',)}, "ContainerCreating", ""),
-        (
-            {"unmounted": ("x",), "unpullable": frozenset({"example/web:1"})},
-            "ContainerCreating",
-            "",
-        ),
-    ],
-)
-def test_what_holds_a_pod_up_shows_as_a_kubelet_shows_it(
-    facts: dict[str, Any], reason: str, message: str
-) -> None:
-    """Volumes come first and stay silent; then images, then variables, each with its reason."""
-    waiting = state(next_status(pod(), replace(FACTS, **facts)))["waiting"]
-
-    assert waiting["reason"] == reason
-    assert message in waiting.get("message", "")
-
-
-def test_only_containers_of_the_bad_image_show_it() -> None:
-    """A pull failure is told of the containers that have the image."""
-    several = pod(containers=[container("a", "bad:1"), container("b", "good:1")])
-
-    status = next_status(several, replace(FACTS, unpullable=frozenset({"bad:1"})))
-
-    assert state(status, 0)["waiting"]["reason"] == "ImagePullBackOff"
-    assert state(status, 1)["waiting"]["reason"] == "ContainerCreating"
-
-
 def test_init_containers_have_run_when_the_pod_runs() -> None:
     """Init containers wait with the pod and are completed once it runs; sidecars go on running."""
     initial = pod(initContainers=[container("init"), container("side", restartPolicy="Always")])
@@ -134,7 +99,9 @@ def test_init_containers_have_run_when_the_pod_runs() -> None:
     before = next_status(initial, FACTS)
     after = next_status(initial, replace(FACTS, run=RUN))
 
-    assert conditions(before)["Initialized"] == "False"
+    waits = conditions_of({"status": before})["Initialized"]
+    assert (waits["status"], waits["reason"]) == ("False", "ContainersNotInitialized")
+    assert waits["message"] == "containers with incomplete status: [init side]"
     assert state(before) == {"waiting": {"reason": "PodInitializing"}}
     assert conditions(after)["Initialized"] == "True"
     init, side = after["initContainerStatuses"]
@@ -143,35 +110,35 @@ def test_init_containers_have_run_when_the_pod_runs() -> None:
     assert "running" in side["state"]
 
 
-def test_a_crashed_container_backs_off() -> None:
-    """While it waits for its restart, a container shows CrashLoopBackOff and how it ended."""
-    facts = replace(FACTS, now=CRASH.finished, run=replace(RUN, restarts=2, exit=CRASH))
+def test_a_crashed_pod_runs_and_is_not_ready() -> None:
+    """While a container waits for its restart the pod keeps its phase and its sandbox."""
+    facts = replace(FACTS, now=CRASH.backs_off_at, run=replace(RUN, restarts=2, exit=CRASH))
 
     status = next_status(pod(), facts)
 
     told = status["containerStatuses"][0]
     assert told["state"]["waiting"]["reason"] == "CrashLoopBackOff"
-    assert "back-off 10s" in told["state"]["waiting"]["message"]
     assert told["lastState"]["terminated"]["exitCode"] == 1
     assert (told["restartCount"], told["ready"], told["started"]) == (2, False, False)
     assert (status["phase"], conditions(status)["Ready"]) == ("Running", "False")
+    assert conditions(status)["PodReadyToStartContainers"] == "True"
 
 
-def test_a_crashed_container_whose_restart_is_due_has_ended() -> None:
-    """Where there is nothing to wait for, the end itself shows: the first restart is at once."""
-    facts = replace(FACTS, now=CRASH.retry_at, run=replace(RUN, exit=CRASH))
+def test_the_sandbox_is_told_after_the_pod_is_known() -> None:
+    """A kubelet says first that it knows a pod, then that containers can be started in it."""
+    known = pod(status={"phase": "Pending", "startTime": "2026-01-01T00:00:00Z"})
+    unmounted = replace(FACTS, unmounted=("x",))
 
-    assert state(next_status(pod(), facts))["terminated"]["exitCode"] == 1
+    told = [conditions(next_status(*each)) for each in ((known, FACTS), (known, unmounted))]
+
+    assert [each["PodReadyToStartContainers"] for each in told] == ["True", "False"]
 
 
-def test_a_restarted_container_remembers_its_last_end() -> None:
-    """After a restart the container runs, counts it, and shows the end before as lastState."""
-    status = next_status(pod(), replace(FACTS, run=replace(RUN, restarts=1, previous=CRASH)))
+def test_conditions_tell_the_generation_they_are_about() -> None:
+    """Each condition of the node's names the generation, as the status as a whole does."""
+    status = next_status(pod(), replace(FACTS, run=RUN))
 
-    told = status["containerStatuses"][0]
-    assert "running" in told["state"]
-    assert told["lastState"]["terminated"]["reason"] == "Error"
-    assert told["restartCount"] == 1
+    assert [each["observedGeneration"] for each in status["conditions"]] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -192,17 +159,20 @@ def test_the_restart_policy_decides_on_the_phase(policy: str, code: int, phase: 
     assert next_status(pod(restartPolicy=policy), facts)["phase"] == phase
 
 
-def test_a_deleted_pod_is_not_ready_while_it_still_runs() -> None:
-    """From the deletion on a pod takes no traffic, though its containers run on."""
+def test_a_deleted_pod_is_ready_while_it_still_runs() -> None:
+    """A kubelet leaves Ready alone until the containers have ended."""
     status = next_status(deleted(pod()), replace(FACTS, run=RUN))
 
-    assert conditions(status)["Ready"] == "False"
+    assert conditions(status)["Ready"] == "True"
     assert "running" in state(status)
     assert status["phase"] == "Running"
 
 
-@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (137, "Failed")])
-def test_a_deleted_pods_containers_end_for_good(code: int, phase: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "phase", "reason"),
+    [(0, "Succeeded", "PodCompleted"), (137, "Failed", "PodFailed")],
+)
+def test_a_deleted_pods_containers_end_for_good(code: int, phase: str, reason: str) -> None:
     """Whatever the restart policy, a stopped pod that is deleted has ended."""
     ended = replace(RUN, exit=replace(CRASH, code=code))
 
@@ -210,6 +180,9 @@ def test_a_deleted_pods_containers_end_for_good(code: int, phase: str) -> None:
 
     assert status["phase"] == phase
     assert state(status)["terminated"]["exitCode"] == code
+    told = conditions_of({"status": status})
+    assert told["Ready"]["reason"] == told["ContainersReady"]["reason"] == reason
+    assert told["PodReadyToStartContainers"]["status"] == "False"
 
 
 def test_transition_times_move_only_with_their_status() -> None:

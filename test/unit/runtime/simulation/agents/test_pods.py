@@ -1,7 +1,6 @@
-"""Tests of the node's decisions about pods, and of the shell that carries them out."""
+"""Tests of the shell that carries out what a node decides about its pods."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,18 +8,11 @@ import pytest
 
 from smbpctl.runtime.clock import LoopClock, TimerHandle
 from smbpctl.runtime.errors import Conflict
-from smbpctl.runtime.meta import Manifest, uid_of
+from smbpctl.runtime.meta import Manifest, ObjectKey, uid_of
 from smbpctl.runtime.reconcile import DONE, Request, Result
 from smbpctl.runtime.simulation.agents.failures import Failure, FailureRule, FailureRules
-from smbpctl.runtime.simulation.agents.pod_status import Exit, Facts, Run
-from smbpctl.runtime.simulation.agents.pods import (
-    POD,
-    Action,
-    PodReconciler,
-    Timing,
-    decide,
-    restart_delay,
-)
+from smbpctl.runtime.simulation.agents.pod_steps import Timing
+from smbpctl.runtime.simulation.agents.pods import POD, SECRET, PodReconciler
 from smbpctl.runtime.simulation.agents.workload import Health
 from test.support.virtual_time import run_virtual
 from test.unit.runtime.simulation.agents.builders import (
@@ -34,69 +26,19 @@ from test.unit.runtime.simulation.agents.builders import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-FACTS = Facts(now=NOW, node_address=NODE_ADDRESS)
-RUN = Run("10.244.0.1", NOW, health=Health.READY)
-CRASH = Exit(NOW, NOW, 1, NOW + timedelta(seconds=10))
 TIMING = Timing()
 PROBE = Result(TIMING.probe_period)
 
 
-@pytest.mark.parametrize(
-    ("manifest", "facts", "action"),
-    [
-        (pod(), FACTS, Action.START),
-        (pod(), replace(FACTS, unmounted=("x",)), Action.NONE),
-        (pod(), replace(FACTS, unreadable=("x",)), Action.NONE),
-        (pod(), replace(FACTS, unpullable=frozenset({"x"})), Action.NONE),
-        (pod(), replace(FACTS, start_delay=timedelta(seconds=1)), Action.NONE),
-        (pod(), replace(FACTS, run=RUN), Action.NONE),
-        (pod(), replace(FACTS, run=RUN, unmounted=("x",)), Action.NONE),
-        (pod(), replace(FACTS, run=replace(RUN, health=Health.EXITED)), Action.MOURN),
-        (pod(), replace(FACTS, run=replace(RUN, exit=CRASH)), Action.NONE),
-        (pod(), replace(FACTS, now=CRASH.retry_at, run=replace(RUN, exit=CRASH)), Action.START),
-        (
-            pod(restartPolicy="Never"),
-            replace(FACTS, now=CRASH.retry_at, run=replace(RUN, exit=CRASH)),
-            Action.NONE,
-        ),
-        (pod(status={"phase": "Failed"}), FACTS, Action.NONE),
-        (deleted(pod()), FACTS, Action.DELETE),
-        (deleted(pod(status={"phase": "Failed"})), FACTS, Action.DELETE),
-        (deleted(pod()), replace(FACTS, run=RUN), Action.STOP),
-        (deleted(pod()), replace(FACTS, run=replace(RUN, exit=CRASH)), Action.DELETE),
-        (deleted(pod()), replace(FACTS, run=RUN, stuck=True), Action.NONE),
-        (deleted(pod()), replace(FACTS, stuck=True), Action.NONE),
-    ],
-)
-def test_decisions(manifest: Manifest, facts: Facts, action: Action) -> None:
-    """Each state of a pod has one next action."""
-    assert decide(manifest, facts, TIMING).action is action
+SANDBOX = "PodReadyToStartContainers"
 
 
-def test_a_slow_start_counts_from_the_pods_start_time() -> None:
-    """The delay runs from when the pod came to the node, not from each look at it."""
-    slow = replace(FACTS, start_delay=timedelta(seconds=5))
-    told = pod(status={"phase": "Pending", "startTime": "2025-12-31T23:59:56Z"})
-
-    assert decide(told, slow, TIMING).action is Action.NONE
-    later = replace(slow, now=NOW + timedelta(seconds=1))
-    assert decide(told, later, TIMING).action is Action.START
-
-
-def test_a_crashed_pod_is_looked_at_when_its_restart_is_due() -> None:
-    """Nothing polls while a container backs off: the remaining time is slept through."""
-    facts = replace(FACTS, now=NOW + timedelta(seconds=4), run=replace(RUN, exit=CRASH))
-
-    assert decide(pod(), facts, TIMING).after == timedelta(seconds=6)
-
-
-def test_restart_delays_double_up_to_five_minutes() -> None:
-    """The first restart is at once; then the delay doubles from its base, and is bounded."""
-    base = timedelta(seconds=10)
-
-    delays = [restart_delay(n, base).total_seconds() for n in (0, 1, 2, 3, 6, 7, 10_000)]
-
-    assert delays == [0, 10, 20, 40, 300, 300, 300]
+def told(status: Manifest) -> tuple[str, list[str], str]:
+    """Return the phase, which of two conditions are true, and why the container waits."""
+    conditions = [each["type"] for each in status["conditions"] if each["status"] == "True"]
+    state = status["containerStatuses"][0]["state"]
+    true = [each for each in conditions if each in (SANDBOX, "Ready")]
+    return status["phase"], true, state.get("waiting", {}).get("reason", "")
 
 
 class FakeClock:
@@ -176,6 +118,11 @@ class Bench:
         """Return the pod as stored."""
         return self.cluster.objects[POD, KEY]
 
+    def statuses(self) -> list[Manifest]:
+        """Return every status that was written."""
+        written = [what for verb, _, what in self.cluster.writes if verb == "apply"]
+        return [what["status"] for what in written]
+
     def state(self) -> dict[str, Any]:
         """Return the state of the pod's container."""
         found: dict[str, Any] = self.pod()["status"]["containerStatuses"][0]["state"]
@@ -204,7 +151,43 @@ def test_a_pod_is_started_and_told_of() -> None:
     assert bench.workload.calls == ["start uid-1"]
     assert bench.pod()["status"]["podIP"] == "10.244.9.9"
     assert bench.is_ready()
-    assert bench.cluster.verbs() == ["apply Pod/status", "apply Pod/status"]
+    assert bench.cluster.verbs() == ["apply Pod/status"] * 3
+    assert [told(status) for status in bench.statuses()] == [
+        ("Pending", [], "ContainerCreating"),
+        ("Pending", [SANDBOX], "ContainerCreating"),
+        ("Running", [SANDBOX, "Ready"], ""),
+    ]
+
+
+def test_probes_are_told_one_after_the_other() -> None:
+    """With probes a container runs, then it is started, then the pod is ready: three writes."""
+    probed = pod(containers=[container(startupProbe={}, readinessProbe={})])
+
+    async def scenario() -> Bench:
+        bench = Bench(probed)
+        await bench.reconcile()
+        return bench
+
+    bench = run_virtual(scenario())
+
+    states = [status["containerStatuses"][0] for status in bench.statuses()[2:]]
+    assert [(each["started"], each["ready"]) for each in states] == [
+        *((False, False), (True, False), (True, True))
+    ]
+
+
+def test_a_container_that_ends_at_once_was_never_started() -> None:
+    """A startup probe that meets nobody is no success."""
+    probed = pod(containers=[container(startupProbe={})])
+
+    async def scenario() -> Bench:
+        bench = Bench(probed, rules=FailureRules([FailureRule(Failure.CRASH_LOOP)]))
+        await bench.reconcile()
+        return bench
+
+    statuses = run_virtual(scenario()).statuses()
+
+    assert not any(status["containerStatuses"][0]["started"] for status in statuses)
 
 
 def test_a_steady_pod_causes_no_writes() -> None:
@@ -292,43 +275,98 @@ def test_a_missing_variable_source_is_a_config_error() -> None:
     }
 
 
+def test_a_missing_key_is_a_config_error() -> None:
+    """A variable names one entry; that the Secret is there is not enough."""
+    source = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "ns"},
+        "data": {"other": ""},
+    }
+
+    async def scenario() -> tuple[Bench, dict[str, Any]]:
+        bench = Bench(pod(containers=[container(env=[source])]), secret)
+        await bench.reconcile()
+        state = bench.state()
+        bench.cluster.objects[SECRET, ObjectKey("ns", "s")]["data"]["k"] = ""
+        await bench.reconcile()
+        return bench, state
+
+    bench, state = run_virtual(scenario())
+
+    assert state["waiting"] == {
+        "reason": "CreateContainerConfigError",
+        "message": "couldn't find key k in Secret ns/s",
+    }
+    assert bench.is_ready()
+
+
 def test_a_pull_failure_ends_when_the_rule_is_lifted() -> None:
     """The image cannot be had until the rule goes; a running pod is not affected by a new one."""
 
-    async def scenario() -> tuple[str, bool, bool]:
+    async def scenario() -> tuple[list[str], bool, bool]:
         bench = Bench(pod())
         rule = bench.rules.add(FailureRule(Failure.IMAGE_PULL))
-        await bench.reconcile()
-        reason = bench.state()["waiting"]["reason"]
+        reasons: list[str] = []
+        for wait in (1, 9, 1):
+            await bench.reconcile()
+            reasons.append(bench.state()["waiting"]["reason"])
+            await bench.clock.sleep(timedelta(seconds=wait))
         bench.rules.remove(rule)
         await bench.reconcile()
         started = bench.is_ready()
         bench.rules.add(rule)
         await bench.reconcile()
-        return reason, started, bench.is_ready()
+        return reasons, started, bench.is_ready()
 
-    assert run_virtual(scenario()) == ("ImagePullBackOff", True, True)
+    reasons, started, ready = run_virtual(scenario())
+
+    assert reasons == ["ErrImagePull", "ImagePullBackOff", "ErrImagePull"]
+    assert (started, ready) == (True, True)
 
 
 def test_a_crash_loop_backs_off_and_heals() -> None:
     """The first restart is at once, the next after ten seconds; lifted, the pod comes up again."""
 
-    async def scenario() -> tuple[Bench, Result, int, dict[str, Any]]:
+    async def scenario() -> tuple[Bench, list[Result]]:
         bench = Bench(pod(), rules=FailureRules([FailureRule(Failure.CRASH_LOOP)]))
-        result = await bench.reconcile()
-        restarts, state = bench.restarts(), bench.state()
+        results = [await bench.reconcile()]
+        await bench.clock.sleep(timedelta(seconds=1))
+        results.append(await bench.reconcile())
         bench.rules.clear()
-        await bench.clock.sleep(timedelta(seconds=10))
+        await bench.clock.sleep(timedelta(seconds=9))
         await bench.reconcile()
-        return bench, result, restarts, state
+        return bench, results
 
-    bench, result, restarts, state = run_virtual(scenario())
+    bench, results = run_virtual(scenario())
 
-    assert result == Result(timedelta(seconds=10))
-    assert restarts == 1
-    assert state["waiting"]["reason"] == "CrashLoopBackOff"
-    assert bench.restarts() == 2
+    assert results == [Result(timedelta(seconds=1)), Result(timedelta(seconds=9))]
+    states = [status["containerStatuses"][0] for status in bench.statuses()[2:]]
+    seen = [(*each["state"], each["restartCount"]) for each in states]
+    assert seen == [
+        *(("running", 0), ("terminated", 0), ("running", 1)),
+        *(("terminated", 1), ("waiting", 1), ("running", 2)),
+    ]
     assert bench.is_ready()
+
+
+def test_a_later_delay_is_told_only_when_it_is_over() -> None:
+    """While a kubelet waits for the third restart it tells how the container ended, not why."""
+
+    async def scenario() -> Bench:
+        bench = Bench(pod(), rules=FailureRules([FailureRule(Failure.CRASH_LOOP)]))
+        for wait in (1, 9, 19, 1):
+            await bench.reconcile()
+            await bench.clock.sleep(timedelta(seconds=wait))
+        assert "terminated" in bench.state()
+        bench.cluster.writes.clear()
+        await bench.reconcile()
+        return bench
+
+    first = run_virtual(scenario()).statuses()[0]["containerStatuses"][0]["state"]
+
+    assert first["waiting"]["reason"] == "CrashLoopBackOff"
 
 
 def test_an_exited_workload_is_restarted_and_counted() -> None:
@@ -366,9 +404,9 @@ def test_a_workload_that_cannot_start_is_a_crash() -> None:
 
     bench, result = run_virtual(scenario())
 
-    assert bench.state()["waiting"]["reason"] == "CrashLoopBackOff"
+    assert bench.state()["terminated"]["exitCode"] == 1
     assert bench.workload.calls == ["start uid-1", "start uid-1"]
-    assert result == Result(timedelta(seconds=10))
+    assert result == PROBE
 
 
 def test_never_ready_overrides_a_healthy_workload() -> None:
@@ -385,12 +423,14 @@ def test_never_ready_overrides_a_healthy_workload() -> None:
 
 
 def test_deletion_tells_stops_and_deletes_in_this_order() -> None:
-    """A deleted pod is told not ready, stopped, told ended, and deleted by UID with grace 0."""
+    """A deleted pod is stopped while it is ready, told ended, and deleted by UID with grace 0."""
 
     async def scenario() -> Bench:
         bench = Bench(pod())
         await bench.reconcile()
-        bench.cluster.put(deleted(bench.pod()))
+        doomed = deleted(bench.pod())
+        doomed["metadata"]["generation"] = 2
+        bench.cluster.put(doomed)
         bench.cluster.writes.clear()
         await bench.reconcile()
         return bench
@@ -398,11 +438,32 @@ def test_deletion_tells_stops_and_deletes_in_this_order() -> None:
     bench = run_virtual(scenario())
 
     assert bench.cluster.verbs() == ["apply Pod/status", "apply Pod/status", "delete Pod"]
-    first, second, deletion = (what for _, _, what in bench.cluster.writes)
-    assert first["status"]["phase"] == "Running"
-    assert second["status"]["phase"] == "Succeeded"
+    assert [told(status) for status in bench.statuses()] == [
+        ("Running", [SANDBOX, "Ready"], ""),
+        ("Succeeded", [], ""),
+    ]
+    assert [status["observedGeneration"] for status in bench.statuses()] == [2, 2]
+    _, _, deletion = bench.cluster.writes[-1]
     assert deletion == {"uid": "uid-1", "grace_period": timedelta(0)}
     assert bench.workload.calls == ["start uid-1", "stop uid-1"]
+
+
+def test_a_pod_without_containers_fails_as_it_is_deleted() -> None:
+    """What could not be started ends as containers that nobody could locate."""
+    needy = pod(volumes=[{"name": "v", "secret": {"secretName": "s"}}])
+
+    async def scenario() -> Bench:
+        bench = Bench(needy)
+        await bench.reconcile()
+        bench.cluster.put(deleted(bench.pod()))
+        await bench.reconcile()
+        return bench
+
+    bench = run_virtual(scenario())
+
+    assert bench.cluster.verbs()[-2:] == ["apply Pod/status", "delete Pod"]
+    assert bench.statuses()[-1]["phase"] == "Failed"
+    assert bench.workload.calls == []
 
 
 @pytest.mark.parametrize(
@@ -430,7 +491,7 @@ def test_the_grace_period_is_honoured_and_no_more(
 
 
 def test_a_stuck_pod_stays_until_the_rule_is_lifted() -> None:
-    """A stuck pod is not ready, is not deleted however long it takes, and goes once released."""
+    """A stuck pod stays ready and is not deleted however long it takes; it goes once released."""
 
     async def scenario() -> tuple[bool, bool, bool]:
         bench = Bench(pod())
@@ -445,7 +506,7 @@ def test_a_stuck_pod_stays_until_the_rule_is_lifted() -> None:
         await bench.reconcile()
         return stayed, ready, (POD, KEY) in bench.cluster.objects
 
-    assert run_virtual(scenario()) == (True, False, False)
+    assert run_virtual(scenario()) == (True, True, False)
 
 
 @pytest.mark.parametrize("successor", [None, "uid-2"])
@@ -511,6 +572,8 @@ def test_a_new_process_restarts_what_it_finds_running() -> None:
 
     assert bench.restarts() == 1
     assert bench.is_ready()
+    last = bench.pod()["status"]["containerStatuses"][0]["lastState"]["terminated"]
+    assert (last["reason"], last["exitCode"]) == ("Unknown", 255)
 
 
 def test_a_node_without_power_runs_nothing() -> None:
