@@ -89,9 +89,11 @@ def _crash_loop(container: Mapping[str, Any]) -> str:
     container ended, sleeps until the back-off is over, and says that it waits when it no longer
     does. Between two ends the container runs without being ready.
     """
-    ended = mapping(mapping(container.get("state")).get("terminated"))
-    least = 1 if ended else 2
-    ended = ended or mapping(mapping(container.get("lastState")).get("terminated"))
+    state = mapping(container.get("state"))
+    # One that runs may have been restarted for good; twice tells.
+    least = 2 if "running" in state else 1
+    last = mapping(container.get("lastState"))
+    ended = mapping(state.get("terminated")) or mapping(last.get("terminated"))
     restarts = int(container.get("restartCount") or 0)
     if not ended or restarts < least or container.get("ready") is True:
         return ""

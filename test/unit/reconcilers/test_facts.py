@@ -192,7 +192,7 @@ class TestPod:
         [
             ({"state": {"terminated": ENDED}}, 1, True),
             ({"state": {"running": {}}, "lastState": {"terminated": ENDED}}, 2, True),
-            ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}} | LAST_ENDED, 3, True),
+            ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}} | LAST_ENDED, 1, True),
             ({"state": {"terminated": ENDED}}, 0, False),
             ({"state": {"running": {}}} | LAST_ENDED, 1, False),
             ({"state": {"running": {}}, "ready": True} | LAST_ENDED, 9, False),
