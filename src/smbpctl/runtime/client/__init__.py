@@ -2,7 +2,18 @@
 
 from smbpctl.runtime.client.call import RequestMetrics
 from smbpctl.runtime.client.deletion import Propagation
+from smbpctl.runtime.client.guards import Fence, Verb, Write, WriteObserver, outcome_unknown
 from smbpctl.runtime.client.live import Client
 from smbpctl.runtime.client.reader import Reader
 
-__all__ = ["Client", "Propagation", "Reader", "RequestMetrics"]
+__all__ = [
+    "Client",
+    "Fence",
+    "Propagation",
+    "Reader",
+    "RequestMetrics",
+    "Verb",
+    "Write",
+    "WriteObserver",
+    "outcome_unknown",
+]

@@ -1,6 +1,6 @@
 """The seam between the runtime and HTTP: a request goes in, status, headers and bytes come out."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,8 @@ class HttpRequest:
     `url` is absolute, or a path with query on the transport's own server; it is sent as it is,
     so the caller quotes. `timeout` bounds the whole exchange, the body of the answer included;
     None makes it a stream, which may last for ever. `read_timeout` is the longest silence
-    accepted between two chunks.
+    accepted between two chunks. `before_send` is called with the connection in hand, directly
+    before the first byte; what it raises passes through, and nothing was sent then.
     """
 
     method: str
@@ -27,6 +28,7 @@ class HttpRequest:
     body: bytes | None = None
     timeout: timedelta | None = None
     read_timeout: timedelta | None = None
+    before_send: Callable[[], None] | None = None
 
 
 class HttpResponse(Protocol):
