@@ -10,8 +10,8 @@ Manifest: TypeAlias = dict[str, Any]
 """A JSON-shaped Kubernetes object; the one who receives it may change it."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupKind:
+@final
+class GroupKind(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """A kind without its version: what owner references and RBAC are about."""
 
     group: str
@@ -21,8 +21,8 @@ class GroupKind:
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupVersionKind:
+@final
+class GroupVersionKind(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """A kind as it is read and written. The core group is the empty string."""
 
     group: str
@@ -55,8 +55,8 @@ class GroupVersionKind:
         )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectKey:
+@final
+class ObjectKey(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """Namespace and name of an object; the namespace is empty for cluster-scoped kinds."""
 
     namespace: str

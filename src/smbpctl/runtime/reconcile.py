@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, Protocol, final
 
+import msgspec
 from typing_extensions import TypeVar
 
 from smbpctl.runtime.meta import ObjectKey
@@ -13,8 +14,7 @@ K = TypeVar("K", bound=Hashable, default=ObjectKey)
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Request(Generic[K]):
+class Request(msgspec.Struct, Generic[K], frozen=True, cache_hash=True):
     """Which object to reconcile. It says nothing of what happened, by design.
 
     A reconciler acts on the state it reads, so that a missed, repeated or merged event changes
