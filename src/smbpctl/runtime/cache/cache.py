@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Protocol, TypeAlias, final
 
 from smbpctl.runtime.cache.digests import CONFIG_MAP, SECRET, Digests, content_digests
 from smbpctl.runtime.cache.optional import OptionalInformer, ServedKinds
+from smbpctl.runtime.cache.view import KindView
 from smbpctl.runtime.clock import Clock, Random
+from smbpctl.runtime.consistency import Gate
 from smbpctl.runtime.discovery import OptionalKind
-from smbpctl.runtime.errors import CacheNotSynced, IndexMissing, KindNotWatched, MetadataOnly
+from smbpctl.runtime.errors import CacheNotSynced, KindNotWatched, MetadataOnly
 from smbpctl.runtime.informer import (
     Form,
     Informer,
@@ -74,7 +77,8 @@ class Cache:
     `namespace`, only that namespace is watched of namespaced kinds.
 
     What is read is a private copy (manifests) or immutable (stored objects). It is the past: the
-    state of some recent moment, per kind, never going back.
+    state of some recent moment, per kind, never going back; but never older than what this
+    process itself has written through the client of the same cluster (see `consistency`).
 
     Reads raise `KindNotWatched`, `MetadataOnly`, `CacheNotSynced` and `IndexMissing`; each names
     the kind and the remedy.
@@ -90,6 +94,7 @@ class Cache:
         namespace: str = "",
         field_owners: frozenset[str] = frozenset(),
         metrics: Metrics | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._client = client
         self._discovery = discovery
@@ -98,7 +103,9 @@ class Cache:
         self._namespace = namespace
         self._field_owners = field_owners
         self._metrics = metrics
+        self._gate = gate
         self._informers: dict[GroupVersionKind, Informer] = {}
+        self._views: dict[GroupVersionKind, KindView] = {}
         self._optional: dict[GroupKind, OptionalInformer] = {}
         self._digests = Digests(client.get)
         self._tasks: asyncio.TaskGroup | None = None
@@ -147,6 +154,8 @@ class Cache:
         """Run all informers, also those registered later, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            if self._gate is not None:
+                tasks.create_task(self._gate.serve())
             try:
                 for _, informer in list(self._all()):
                     self._start(informer)
@@ -191,7 +200,7 @@ class Cache:
 
     async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
         """Return a private copy of an object, None when the cache knows of none."""
-        stored = self._full(gvk, key.namespace).store.get(key)
+        stored = self._full(gvk, key.namespace).get(key)
         return None if stored is None else stored.manifest()
 
     async def list(
@@ -203,12 +212,12 @@ class Cache:
         index: tuple[str, str] | None = None,
     ) -> Manifests:
         """Return private copies of objects, sorted by key; `index` is a name and a value."""
-        informer = self._full(gvk, namespace)
-        return [each.manifest() for each in _select(informer, namespace, selector, index)]
+        found = self._full(gvk, namespace).list(namespace, selector, index)
+        return [each.manifest() for each in found]
 
     def meta(self, gvk: GroupVersionKind, key: ObjectKey) -> StoredObject | None:
         """Return an object as it is stored; its metadata is decoded. Works in both forms."""
-        return self._synced(gvk, key.namespace).store.get(key)
+        return self._synced(gvk, key.namespace).get(key)
 
     def metas(
         self,
@@ -219,11 +228,29 @@ class Cache:
         index: tuple[str, str] | None = None,
     ) -> StoredObjects:
         """Return objects as they are stored, sorted by key. Works in both forms."""
-        return _select(self._synced(gvk, namespace), namespace, selector, index)
+        return self._synced(gvk, namespace).list(namespace, selector, index)
 
     def owned_by(self, gvk: GroupVersionKind, uid: str) -> StoredObjects:
         """Return the objects with an owner reference to `uid`, controlling or not."""
-        return self._synced(gvk).store.by_owner(uid)
+        return self._synced(gvk).owned_by(uid)
+
+    def cautious(self, gvk: GroupVersionKind, key: ObjectKey) -> bool:
+        """Tell whether our last write to an object went unanswered.
+
+        The next one is then to be bound to the UID and the version that were read since.
+        """
+        view = self._views.get(gvk)
+        return view is not None and view.overlay.cautious(key)
+
+    def scope_of(self, gvk: GroupVersionKind, namespace: str) -> KindView | None:
+        """Return the view of a kind, in whatever version, that covers a namespace."""
+        view = self._views.get(gvk) or next(
+            (view for known, view in self._views.items() if known.group_kind == gvk.group_kind),
+            None,
+        )
+        if view is None or view.informer.state in (InformerState.INIT, InformerState.ABSENT):
+            return None
+        return view if view.informer.namespace in ("", namespace) else None
 
     def add_index(
         self, kind: GroupVersionKind | OptionalKind, name: str, function: IndexFunction
@@ -239,7 +266,7 @@ class Cache:
     def uid_of(self, owner: GroupKind, key: ObjectKey) -> str | None:
         """Return the UID the cache knows of an object, in whatever version; None if unknown."""
         for informer in self._of_group_kind(owner):
-            stored = informer.store.get(key) if informer.synced else None
+            stored = self._views[informer.gvk].get(key) if informer.synced else None
             if stored is not None:
                 return stored.meta.uid
         return None
@@ -264,18 +291,18 @@ class Cache:
         Where only metadata is cached, the contents are read live, once per version of the
         object, and forgotten but for the digests.
         """
-        informer = self._synced(gvk, key.namespace)
-        stored = informer.store.get(key)
+        view = self._synced(gvk, key.namespace)
+        stored = view.get(key)
         if stored is None:
             return None
-        if informer.form is Form.FULL:
+        if view.informer.form is Form.FULL:
             return content_digests(gvk, stored.manifest())
         return await self._digests.of(stored)
 
     def _make(
         self, gvk: GroupVersionKind, form: Form, selector: LabelSelector | None = None
     ) -> Informer:
-        return Informer(
+        informer = Informer(
             gvk,
             self._client,
             clock=self._clock,
@@ -286,6 +313,10 @@ class Cache:
             field_owners=self._field_owners,
             metrics=self._metrics,
         )
+        view = self._views[gvk] = KindView(informer, field_owners=self._field_owners)
+        if self._gate is not None:
+            informer.on_progress(partial(self._gate.progressed, view))
+        return informer
 
     def _start(self, informer: Informer | OptionalInformer) -> None:
         if self._tasks is not None:
@@ -318,7 +349,7 @@ class Cache:
             raise KindNotWatched(f"{gvk} is not served now; ask `served` before reading")
         return optional.informer
 
-    def _synced(self, gvk: GroupVersionKind, namespace: str = "") -> Informer:
+    def _synced(self, gvk: GroupVersionKind, namespace: str = "") -> KindView:
         informer = self._find(gvk)
         if namespace and self._namespace and namespace != self._namespace:
             raise KindNotWatched(
@@ -328,37 +359,17 @@ class Cache:
         if not informer.synced:
             status = KindStatus(informer.state, informer.reason, False, len(informer.store))
             raise CacheNotSynced(f"{gvk} is not synced but {status}; await wait_synced first")
-        return informer
+        return self._views[gvk]
 
-    def _full(self, gvk: GroupVersionKind, namespace: str = "") -> Informer:
-        informer = self._synced(gvk, namespace)
-        if informer.form is not Form.FULL:
+    def _full(self, gvk: GroupVersionKind, namespace: str = "") -> KindView:
+        view = self._synced(gvk, namespace)
+        if view.informer.form is not Form.FULL:
             raise MetadataOnly(
                 f"{gvk} is cached as metadata only; use meta, digests or live_get, "
                 "or register it with form=Form.FULL"
             )
-        return informer
+        return view
 
 
 def _default_form(gvk: GroupVersionKind) -> Form:
     return Form.METADATA if gvk in (SECRET, CONFIG_MAP) else Form.FULL
-
-
-def _select(
-    informer: Informer,
-    namespace: str,
-    selector: LabelSelector | None,
-    index: tuple[str, str] | None,
-) -> StoredObjects:
-    if index is None:
-        return informer.store.list(namespace or None, selector)
-    try:
-        found = informer.store.by_index(*index)
-    except IndexMissing as error:
-        raise IndexMissing(f"{informer.gvk}: {error}") from error
-    return [
-        each
-        for each in found
-        if namespace in ("", each.meta.namespace)
-        and (selector is None or selector.matches(each.meta.labels))
-    ]

@@ -88,6 +88,7 @@ class Informer:
         self._stall_after = pacing.get("stall_after", _STALL_AFTER)
         self._resync = pacing.get("resync")
         self._handlers = Handlers()
+        self._progressed: Callable[[], None] | None = None
         self._state = InformerState.INIT
         self._reason = ""
         self._synced = asyncio.Event()
@@ -101,6 +102,11 @@ class Informer:
     def form(self) -> Form:
         """Return how much of each object is kept."""
         return self._form
+
+    @property
+    def namespace(self) -> str:
+        """Return the one namespace that is listed and watched, empty for all."""
+        return self._namespace
 
     @property
     def selector(self) -> LabelSelector | None:
@@ -147,6 +153,13 @@ class Informer:
         """
         self._handlers.add(fn, past=[Created(each, initial=True) for each in self.store.list()])
         return HandlerRegistration(self)
+
+    def on_progress(self, call: Callable[[], None]) -> None:
+        """Call `call` whenever the store knows more: after events, bookmarks and lists.
+
+        In place of what was set before; after the handlers, once for all that came together.
+        """
+        self._progressed = call
 
     def raise_form(self, form: Form) -> None:
         """Keep at least `form` of each object; raise MetadataOnly when it is too late for that."""
@@ -244,6 +257,7 @@ class Informer:
         for events in self.store.replacing(listing, resource_version, initial=initial):
             self._handlers.tell(events)
             await turn.share()
+        self._tell_progress()
 
     async def _watch(self, decoder: ObjectDecoder, resource_version: str) -> Outcome:
         opened_at = math.inf
@@ -296,7 +310,12 @@ class Informer:
             for line in assembler.feed(chunk):
                 self._apply(decoder.event_line(line))
                 await turn.share()
+            self._tell_progress()
             turn.rest()
+
+    def _tell_progress(self) -> None:
+        if self._progressed is not None:
+            self._progressed()
 
     def _apply(self, event: WatchEvent) -> None:
         match event:

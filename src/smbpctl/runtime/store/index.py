@@ -30,12 +30,12 @@ class Index:
 
     def add(self, stored: StoredObject) -> None:
         """Take in an object, in place of the one of the same key and values if there is one."""
-        for value in self._values_of(stored):
+        for value in self.values_of(stored):
             self._values.setdefault(value, {})[_position(stored)] = stored
 
     def discard(self, stored: StoredObject) -> None:
         """Forget an object that was added."""
-        for value in self._values_of(stored):
+        for value in self.values_of(stored):
             bucket = self._values.get(value)
             if bucket is None:
                 continue
@@ -48,7 +48,8 @@ class Index:
         bucket = self._values.get(value, {})
         return [bucket[position] for position in sorted(bucket)]
 
-    def _values_of(self, stored: StoredObject) -> Iterable[str]:
+    def values_of(self, stored: StoredObject) -> tuple[str, ...]:
+        """Return the values of an object, none when the function fails on it."""
         try:
             return tuple(self._function(stored))
         except Exception as error:

@@ -1,6 +1,6 @@
 """The objects of one kind by key and by index; every change returns the events it amounts to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias, final
 
 from smbpctl.runtime.errors import IndexMissing
@@ -108,10 +108,14 @@ class Store:
 
         Raise `IndexMissing` when no such index was added.
         """
-        index = self._indexes.get(name)
-        if index is None:
-            raise IndexMissing(f"there is no index {name!r}; add it with add_index")
-        return index.find(value)
+        return self._index(name).find(value)
+
+    def index_values(self, name: str, stored: StoredObject) -> Collection[str]:
+        """Return the values that index `name` gives to an object, held or not.
+
+        Raise `IndexMissing` when no such index was added.
+        """
+        return self._index(name).values_of(stored)
 
     def by_owner(self, uid: str) -> Objects:
         """Return the objects with an owner reference, controlling or not, to this UID."""
@@ -179,6 +183,12 @@ class Store:
             for stored in space.values():
                 yield self._listed(stored, initial=initial)
         self._version = self._history = resource_version
+
+    def _index(self, name: str) -> Index:
+        index = self._indexes.get(name)
+        if index is None:
+            raise IndexMissing(f"there is no index {name!r}; add it with add_index")
+        return index
 
     def _vanished(self, known: StoredObject) -> Events:
         self._drop(known)
