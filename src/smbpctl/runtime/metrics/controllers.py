@@ -1,0 +1,115 @@
+"""The metrics of controllers: runs, how they ended, how long they took."""
+
+from enum import StrEnum
+from typing import final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_RECONCILE_BUCKETS = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8),
+    *(0.9, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30),
+    *(40, 50, 60),
+)
+
+
+class Outcome(StrEnum):
+    """How one reconcile ended, as far as metrics tell ends apart."""
+
+    SUCCESS = "success"
+    REQUEUE_AFTER = "requeue_after"
+    REQUEUE = "requeue"
+    ERROR = "error"
+    TERMINAL = "terminal"
+    TIMEOUT = "timeout"
+    PANIC = "panic"
+
+
+# What controller-runtime counts as result `error` is split further by counters of its own.
+_RESULTS = (Outcome.SUCCESS, Outcome.ERROR, Outcome.REQUEUE, Outcome.REQUEUE_AFTER)
+
+
+@final
+class ControllerMetrics:
+    """The metrics of one controller, bound once so that a reconcile pays no label look-up."""
+
+    def __init__(self, families: "ControllerFamilies", name: str) -> None:
+        self._results = {
+            outcome: families.total.labels(controller=name, result=outcome.value)
+            for outcome in _RESULTS
+        }
+        self._errors = families.errors.labels(controller=name)
+        self._kinds_of_error = {
+            Outcome.TERMINAL: families.terminal.labels(controller=name),
+            Outcome.TIMEOUT: families.timeouts.labels(controller=name),
+            Outcome.PANIC: families.panics.labels(controller=name),
+        }
+        self._time = families.time.labels(controller=name)
+        self._active = families.active.labels(controller=name)
+        self._max_concurrent = families.max_concurrent.labels(controller=name)
+
+    def max_concurrent(self, workers: int) -> None:
+        """Tell how many keys the controller may run at once."""
+        self._max_concurrent.set(workers)
+
+    def started(self) -> None:
+        """Count a run that begins; exactly one of `finished` and `cancelled` follows it."""
+        self._active.inc()
+
+    def finished(self, outcome: str, seconds: float) -> None:
+        """Count a run that ended; `outcome` is the value of an `Outcome`, else ValueError.
+
+        Terminal errors, timeouts and panics count as errors too, as in controller-runtime.
+        """
+        ended = Outcome(outcome)
+        self._active.dec()
+        self._time.observe(seconds)
+        result = self._results.get(ended)
+        if result is None:
+            result = self._results[Outcome.ERROR]
+            self._kinds_of_error[ended].inc()
+        result.inc()
+        if ended not in (Outcome.SUCCESS, Outcome.REQUEUE, Outcome.REQUEUE_AFTER):
+            self._errors.inc()
+
+    def cancelled(self) -> None:
+        """Take back `started` for a run that was cancelled: it has no outcome."""
+        self._active.dec()
+
+
+@final
+class ControllerFamilies:
+    """The families that all controllers of a registry share."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, help_text: str, *labels: str) -> Counter:
+            labels = ("controller", *labels)
+            return Counter(f"controller_runtime_{name}", help_text, labels, registry=registry)
+
+        def gauge(name: str, help_text: str) -> Gauge:
+            labels = ("controller",)
+            return Gauge(f"controller_runtime_{name}", help_text, labels, registry=registry)
+
+        self.total: Counter = counter("reconcile_total", "Reconciles by how they ended.", "result")
+        self.errors: Counter = counter(
+            "reconcile_errors_total", "Reconciles that ended in an error."
+        )
+        self.terminal: Counter = counter(
+            "terminal_reconcile_errors_total", "Reconciles that ended in a terminal error."
+        )
+        self.panics: Counter = counter(
+            "reconcile_panics_total", "Reconciles that hit a programming error."
+        )
+        self.timeouts: Counter = counter(
+            "reconcile_timeouts_total", "Reconciles that took too long."
+        )
+        self.time: Histogram = Histogram(
+            "controller_runtime_reconcile_time_seconds",
+            "Length of time per reconcile.",
+            ["controller"],
+            buckets=_RECONCILE_BUCKETS,
+            registry=registry,
+        )
+        self.active: Gauge = gauge("active_workers", "Reconciles that run now.")
+        self.max_concurrent: Gauge = gauge(
+            "max_concurrent_reconciles", "Reconciles that may run at once."
+        )
