@@ -19,6 +19,7 @@ from smbpctl.runtime.transport.configuration import ClusterConfig, Credential
 from smbpctl.runtime.transport.credentials import Credentials
 from smbpctl.runtime.transport.exchange import BODY_LIMIT, HttpRequest
 from smbpctl.runtime.transport.faults import transport_error
+from smbpctl.runtime.transport.gate import Gate, gates
 from smbpctl.runtime.transport.tls import TlsContexts
 from smbpctl.runtime.transport.websocket import WebSocket
 
@@ -83,9 +84,13 @@ class HttpTransport:
         answer, ConfigurationError when no credential or TLS context can be made.
         """
         what = f"{request.method} {request.url}"
+        ask = request.before_send
+        gate = None if ask is None else Gate(ask, has_body=bool(request.body))
         try:
-            response = await self._open(request)
+            response = await self._open(request, gate)
         except (aiohttp.ClientError, OSError) as error:
+            if gate is not None and gate.refusal is not None:
+                raise gate.refusal from None
             raise transport_error(error, what) from error
         try:
             yield SessionResponse(response, what)
@@ -142,36 +147,27 @@ class HttpTransport:
         for _ in range(_CLOSING_TURNS):
             await LoopClock().sleep(timedelta(0))
 
-    async def _open(self, request: HttpRequest) -> aiohttp.ClientResponse:
+    async def _open(self, request: HttpRequest, gate: Gate | None) -> aiohttp.ClientResponse:
         if self._credentials is None:
-            return await self._exchange(request, Credential())
+            return await self._exchange(request, Credential(), gate)
         credential = await self._credentials.current()
         try:
-            response = await self._exchange(request, credential)
+            response = await self._exchange(request, credential, gate)
         except aiohttp.ClientConnectorCertificateError:
             if self._tls is None or not self._tls.reload(credential):
                 raise
-            response = await self._exchange(request, credential)
+            response = await self._exchange(request, credential, gate)
         if response.status != 401:
             return response
-        return await self._after_refusal(request, response, self._credentials, credential)
-
-    async def _after_refusal(
-        self,
-        request: HttpRequest,
-        response: aiohttp.ClientResponse,
-        credentials: Credentials,
-        rejected: Credential,
-    ) -> aiohttp.ClientResponse:
         try:
-            renewed = await self._renewed(credentials, rejected)
+            renewed = await self._renewed(self._credentials, credential)
         except BaseException:
             response.close()
             raise
         if not renewed:
             return response
         response.release()
-        return await self._exchange(request, await credentials.current())
+        return await self._exchange(request, await self._credentials.current(), gate)
 
     async def _renewed(self, credentials: Credentials, rejected: Credential) -> bool:
         renewed = await credentials.renew(rejected)
@@ -211,12 +207,13 @@ class HttpTransport:
         )
 
     async def _exchange(
-        self, request: HttpRequest, credential: Credential
+        self, request: HttpRequest, credential: Credential, gate: Gate | None
     ) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
         if credential.authorization:
             headers["Authorization"] = credential.authorization
-        body = request.body
+        # Without bytes there is no first chunk, at which a gate would be asked.
+        body = request.body or None
         return await self._session(stream=request.timeout is None).request(
             request.method,
             URL(self._url(request.url), encoded=True),
@@ -228,7 +225,8 @@ class HttpTransport:
             server_hostname=self._config.server_name if self._config else None,
             proxy=self._proxy,
             allow_redirects=False,
-            middlewares=(_never_repeat,) if request.method == "DELETE" else None,
+            middlewares=(_never_repeat,) if request.method in {"DELETE", "PUT"} else None,
+            trace_request_ctx=gate,
         )
 
     def _url(self, url: str) -> str:
@@ -258,6 +256,7 @@ class HttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=_BUFFER,
             timeout=_client_timeout(None, None),
+            trace_configs=[gates()],
         )
         if stream:
             self._streams = session
@@ -349,9 +348,10 @@ class _Upgrade:
 async def _never_repeat(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a DELETE again after a lost connection.
+    """Keep aiohttp from sending a DELETE or a PUT again after a lost connection.
 
-    HTTP calls it idempotent, but the second one could hit a namesake created in between.
+    HTTP calls them idempotent, but a second DELETE could hit a namesake created in between, and a
+    second PUT would be told that the first one's resourceVersion is outdated.
     """
     try:
         return await handler(request)

@@ -452,7 +452,7 @@ async def _mute_server() -> AsyncGenerator[str]:
 class TestRepeating:
     """A request that may have been executed is never sent twice."""
 
-    @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
     async def test_a_write_is_not_repeated_on_a_dead_connection(self, method: str) -> None:
         """A kept connection dies under a write: the outcome is unknown, and one request arrived."""
         heads = await self._heads_after_lost_connection(method, expect_error=True)
