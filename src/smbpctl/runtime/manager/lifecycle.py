@@ -3,22 +3,58 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import final
+from functools import partial
+from typing import Protocol, final
 
 import structlog
 
 from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.controller import cancelled_by_nobody, single_cause
-from smbpctl.runtime.manager.runnable import GracefulRunnable, Phase, ReadyRunnable, Runnable
+from smbpctl.runtime.errors import LeadershipLost
+from smbpctl.runtime.manager.runnable import (
+    STOP_ORDER,
+    GracefulRunnable,
+    Phase,
+    ReadyRunnable,
+    RepeatableRunnable,
+    Runnable,
+    WarmRunnable,
+)
 
 # A `stop` that minds its grace time must get the chance to say what is late.
 _STOP_MARGIN = timedelta(seconds=1)
+
+# How long giving the leadership away may take: others take it when the lease ends anyway.
+_RELEASE = timedelta(seconds=5)
+
+_ELECTION = "leader election"
 
 _log = structlog.get_logger(__name__)
 
 
 class ShutdownTimeout(Exception):
     """The grace time ran out before everything had ended; what was left was cancelled."""
+
+
+class Leadership(Protocol):
+    """Leader election as a lifecycle needs it: satisfied by `leader.Elector`."""
+
+    async def run(self) -> None:
+        """Stand for election and hold it; raise LeadershipLost when it was lost.
+
+        To be called again, once all work of the lost term has ended, to stand anew.
+        """
+
+    async def elected(self) -> int:
+        """Return the term as soon as this process leads."""
+        ...
+
+    async def lost(self) -> str:
+        """Return why, as soon as this process does not lead any more."""
+        ...
+
+    async def release(self) -> None:
+        """Give the leadership away, all work having ended; harmless for a candidate."""
 
 
 @final
@@ -32,24 +68,52 @@ class _Member:
         self.name = name
         self.task: asyncio.Task[None] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Tell whether it was started and has not ended."""
+        return self.task is not None and not self.task.done()
+
+
+@final
+class _Released:
+    """Giving a leadership away, as the end of something that runs."""
+
+    def __init__(self, leadership: Leadership) -> None:
+        self._leadership = leadership
+
+    async def run(self) -> None:
+        """Nothing runs here: the election is a task of its own."""
+
+    async def stop(self, grace: timedelta) -> None:
+        await self._leadership.release()
+
 
 @final
 class Lifecycle:
     """Runnables that live and end together.
 
-    `run` starts the phases one after the other and stops them the other way round: on `stop`, on
+    `run` starts the phases one after the other and stops them in `STOP_ORDER`: on `stop`, on
     cancellation, or when a runnable fails. Every task is a child of `run` and has ended when
     that returns.
+
+    With a `leadership` the controllers start when elected, warmed up before. When the leadership
+    is lost they are cancelled at once; when all have ended and may run again, the process stands
+    for election anew, else `run` raises LeadershipLost. A stop gives the leadership away as soon
+    as the controllers have ended.
     """
 
-    def __init__(self, clock: Clock, *, grace: timedelta) -> None:
+    def __init__(
+        self, clock: Clock, *, grace: timedelta, leadership: Leadership | None = None
+    ) -> None:
         """Make a lifecycle without runnables; `grace` is what a stop gives them to end."""
         self._clock = clock
         self._grace = grace
+        self._leadership = leadership
         self._members: dict[Phase, list[_Member]] = {phase: [] for phase in Phase}
         self._names: set[str] = set()
         self._group: asyncio.TaskGroup | None = None
         self._phase: Phase | None = None
+        self._standing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._error: Exception | None = None
         self._late: list[str] = []
@@ -99,12 +163,65 @@ class Lifecycle:
         grace = timedelta(0)
         try:
             for phase in Phase:
-                await self._start(phase)
-            await self._stopping.wait()
+                if phase is not Phase.CONTROLLERS:
+                    await self._start(phase)
+            await self._warm_up()
+            await self._work()
             grace = self._grace
         finally:
             self._stopping.set()
             await self._stop_all(grace)
+
+    async def _warm_up(self) -> None:
+        for member in tuple(self._members[Phase.CONTROLLERS]):
+            if isinstance(member.runnable, WarmRunnable) and not self._stopping.is_set():
+                await self._until(member.runnable.warm_up, member.name)
+
+    async def _work(self) -> None:
+        """Run the controllers, term by term, until told to stop."""
+        while not self._stopping.is_set():
+            if self._leadership is None:
+                await self._start(Phase.CONTROLLERS)
+                await self._stopping.wait()
+            else:
+                await self._serve_a_term(self._leadership)
+
+    async def _serve_a_term(self, leadership: Leadership) -> None:
+        standing = self._standing = self._spawn(partial(self._stand, leadership), _ELECTION)
+        await self._until(leadership.elected, _ELECTION, standing)
+        if self._stopping.is_set() or standing.done():
+            return
+        await self._start(Phase.CONTROLLERS)
+        await self._until(leadership.lost, _ELECTION, standing)
+        if self._stopping.is_set():
+            return
+        self._phase = Phase.OTHERS
+        if await self._end_term():
+            await asyncio.wait([standing])
+            _log.warning("leadership lost; all work has ended and election begins anew")
+
+    async def _stand(self, leadership: Leadership) -> None:
+        try:
+            await leadership.run()
+        except LeadershipLost:
+            if all(_repeatable(member.runnable) for member in self._members[Phase.CONTROLLERS]):
+                return
+            # What runs may not write any more: there is nothing to wait for.
+            self._grace = timedelta(0)
+            raise
+
+    async def _end_term(self) -> bool:
+        """Cancel the controllers; tell whether all have ended in time to stand again."""
+        tasks = self._running(Phase.CONTROLLERS)
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return True
+        _, pending = await asyncio.wait(tasks, timeout=self._grace.total_seconds())
+        if pending:
+            names = ", ".join(sorted(task.get_name() for task in pending))
+            self._failed(LeadershipLost(f"{names} did not end when leadership was lost"), _ELECTION)
+        return not pending
 
     async def _start(self, phase: Phase) -> None:
         if self._stopping.is_set():
@@ -146,31 +263,46 @@ class Lifecycle:
         self.stop(f"{name} failed")
 
     async def _until_ready(self, member: _Member) -> None:
-        if member.task is None or not isinstance(member.runnable, ReadyRunnable):
-            return
-        ready = self._spawn(member.runnable.wait_ready, member.name)
-        stop = self._spawn(self._stopping.wait, "stop")
-        try:
+        if member.task is not None and isinstance(member.runnable, ReadyRunnable):
             # What ended by itself gets no readier; what failed stops the manager.
-            await asyncio.wait((ready, stop, member.task), return_when=asyncio.FIRST_COMPLETED)
+            await self._until(member.runnable.wait_ready, member.name, member.task)
+
+    async def _until(
+        self, awaited: Callable[[], Awaitable[object]], name: str, *others: asyncio.Task[None]
+    ) -> None:
+        """Return when `awaited` has, when one of the tasks has ended, or when all is to stop."""
+        waits = [self._spawn(awaited, name), self._spawn(self._stopping.wait, "stop")]
+        try:
+            await asyncio.wait((*waits, *others), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ready.cancel()
-            stop.cancel()
+            for wait in waits:
+                wait.cancel()
 
     async def _stop_all(self, grace: timedelta) -> None:
         deadline = self._clock.monotonic() + grace.total_seconds()
-        for phase in reversed(Phase):
-            running = [
-                (member, member.task)
-                for member in self._members[phase]
-                if member.task is not None and not member.task.done()
-            ]
+        for phase in STOP_ORDER:
+            running = [each for each in self._members[phase] if each.running]
             left = timedelta(seconds=deadline - self._clock.monotonic())
-            await self._drain([member for member, _ in running], left)
-            for _, task in running:
+            await self._drain(running, left)
+            tasks = self._running(phase)
+            for task in tasks:
                 task.cancel()
-            if running:
-                await asyncio.wait([task for _, task in running])
+            if tasks:
+                await asyncio.wait(tasks)
+            if phase is Phase.CONTROLLERS:
+                await self._resign()
+
+    async def _resign(self) -> None:
+        """Give the leadership away, all that worked under it having ended."""
+        if self._leadership is None or self._standing is None:
+            return
+        await self._drain_one(_Released(self._leadership), _ELECTION, _RELEASE)
+        self._standing.cancel()
+        await asyncio.wait([self._standing])
+
+    def _running(self, phase: Phase) -> list[asyncio.Task[None]]:
+        members = self._members[phase]
+        return [each.task for each in members if each.task is not None and each.running]
 
     async def _drain(self, members: Sequence[_Member], grace: timedelta) -> None:
         if grace <= timedelta(0):
@@ -188,3 +320,7 @@ class Lifecycle:
             self._late.append(str(error) or f"{name} did not stop within {grace}")
         except Exception as error:
             self._failed(error, name)
+
+
+def _repeatable(runnable: Runnable) -> bool:
+    return isinstance(runnable, RepeatableRunnable) and runnable.repeatable

@@ -6,16 +6,27 @@ from typing import Protocol, runtime_checkable
 
 
 class Phase(IntEnum):
-    """When a runnable starts. Each phase starts after the one before, and stops before it."""
+    """When a runnable starts: each phase after the one before, once that is ready.
+
+    Probes and webhooks come before the caches, because the first list may need a conversion
+    webhook of this very process. Stopping begins with what feeds the controllers, and ends the
+    other way round: see `STOP_ORDER`.
+    """
 
     SERVING = 0
-    """Probes, metrics, webhooks: the first list may need a conversion webhook of this process."""
-    CACHES = 1
+    """Probes, metrics, debug endpoints; they stay up to the very end."""
+    WEBHOOKS = 1
+    """Admission and conversion, on every replica."""
+    CACHES = 2
     """Informers; the next phase starts when they are synced."""
-    OTHERS = 2
-    """Whatever else runs beside the controllers."""
-    CONTROLLERS = 3
-    """Controllers; stopping begins with them, and with what they are in the middle of."""
+    OTHERS = 3
+    """Whatever else runs on every replica, leader or not."""
+    CONTROLLERS = 4
+    """Controllers, and all else that only the leader may do; warmed up before the election."""
+
+
+STOP_ORDER = (Phase.OTHERS, Phase.CONTROLLERS, Phase.CACHES, Phase.WEBHOOKS, Phase.SERVING)
+"""Controllers stop while their caches still run, and before the lease is given away."""
 
 
 class Runnable(Protocol):
@@ -42,3 +53,28 @@ class GracefulRunnable(Runnable, Protocol):
 
     async def stop(self, grace: timedelta) -> None:
         """Begin nothing new and return when all is ended; raise TimeoutError after `grace`."""
+
+
+@runtime_checkable
+class WarmRunnable(Runnable, Protocol):
+    """A runnable of the leader that can prepare on a standby: fill its queue, for example."""
+
+    async def warm_up(self) -> None:
+        """Prepare and return when warm; called once, before `run`; an exception stops the manager.
+
+        Nothing may be written here: another process may lead.
+        """
+
+
+@runtime_checkable
+class RepeatableRunnable(Runnable, Protocol):
+    """A runnable that may run again after it was cancelled and has ended.
+
+    Without it, a process that loses its leadership ends, for nobody can say what is left half
+    done inside the runnable.
+    """
+
+    @property
+    def repeatable(self) -> bool:
+        """Tell whether `run` may be called again once it has ended."""
+        ...

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from smbpctl.runtime.clock import LoopClock
+from smbpctl.runtime.errors import LeadershipLost
 from smbpctl.runtime.manager.lifecycle import Lifecycle, ShutdownTimeout
 from smbpctl.runtime.manager.runnable import Phase
 from test.support.virtual_time import run_virtual
@@ -137,8 +138,8 @@ def lives(
 class TestOrder:
     """Phases."""
 
-    def test_phases_start_in_order_and_stop_in_reverse(self) -> None:
-        """Controllers come last and go first; each phase has ended before the next one ends."""
+    def test_phases_start_in_order_and_what_feeds_controllers_stops_before_them(self) -> None:
+        """Caches outlive the controllers; each phase has ended before the next one ends."""
         diary: list[str] = []
         parts = [
             (Part("controllers", diary, cleanup=3), Phase.CONTROLLERS),
@@ -151,7 +152,7 @@ class TestOrder:
 
         assert diary == [
             *("serving started", "caches started", "others started", "controllers started"),
-            *("controllers ended", "others ended", "caches ended", "serving ended"),
+            *("others ended", "controllers ended", "caches ended", "serving ended"),
         ]
         assert took == 1 + 3 + 2 + 1
 
@@ -225,7 +226,7 @@ class TestAdding:
 
         run_virtual(main())
 
-        assert diary == ["controller started", "late started", "controller ended", "late ended"]
+        assert diary == ["controller started", "late started", "late ended", "controller ended"]
 
     def test_what_is_added_before_its_phase_waits_for_it(self) -> None:
         """A part that adds another one does not change the order."""
@@ -248,7 +249,7 @@ class TestAdding:
         run_virtual(main())
 
         assert diary[-4:] == [
-            *("other started", "controller started", "controller ended", "other ended")
+            *("other started", "controller started", "other ended", "controller ended")
         ]
 
     def test_nothing_can_be_added_to_what_stops(self) -> None:
@@ -408,7 +409,7 @@ class TestGrace:
         controller, other = GracefulPart("controller", []), GracefulPart("other", [])
         controller.needs = 20
 
-        lives((controller, Phase.CONTROLLERS), (other, Phase.OTHERS))
+        lives((controller, Phase.CONTROLLERS), (other, Phase.CACHES))
 
         assert other.given == seconds(10)
 
@@ -466,3 +467,203 @@ class TestGrace:
         assert diary[2:] == ["controller ended", "cache ended"]
         assert controller.given is None
         assert took == 3
+
+
+class Lease:
+    """Satisfies `Leadership`: elected after a time, lost after another, term by term."""
+
+    def __init__(self, diary: list[str], *, wins_after: float = 1, terms: list[float]) -> None:
+        self.diary = diary
+        self.wins_after = wins_after
+        self.terms = terms
+        self.number = 0
+        self.releases_in: float = 0
+        self._elected, self._lost = asyncio.Event(), asyncio.Event()
+        self._released = asyncio.Event()
+
+    async def run(self) -> None:
+        self.number += 1
+        self._elected, self._lost = asyncio.Event(), asyncio.Event()
+        await CLOCK.sleep(seconds(self.wins_after))
+        self.diary.append(f"elected {self.number}")
+        self._elected.set()
+        if self.number > len(self.terms):
+            await self._released.wait()
+            return
+        await CLOCK.sleep(seconds(self.terms[self.number - 1]))
+        self.diary.append(f"lost {self.number}")
+        self._lost.set()
+        raise LeadershipLost("somebody else holds the lease")
+
+    async def elected(self) -> int:
+        await self._elected.wait()
+        return self.number
+
+    async def lost(self) -> str:
+        await self._lost.wait()
+        return "taken"
+
+    async def release(self) -> None:
+        await CLOCK.sleep(seconds(self.releases_in))
+        self.diary.append("released")
+        self._released.set()
+
+
+class WarmPart(Part):
+    """A part that prepares before it runs, and may run again."""
+
+    repeatable = True
+    takes: float = 0
+    error: Exception | None = None
+
+    async def warm_up(self) -> None:
+        await CLOCK.sleep(seconds(self.takes))
+        if self.error is not None:
+            raise self.error
+        self.diary.append(f"{self.name} warm")
+
+
+def reign(
+    lease: Lease, *parts: tuple[Part, Phase], stop_after: float = 100, grace: timedelta = GRACE
+) -> float:
+    """Run the parts under a leadership and return how long all of it took."""
+
+    async def main() -> float:
+        lifecycle = Lifecycle(CLOCK, grace=grace, leadership=lease)
+        for part, phase in parts:
+            lifecycle.add(part, phase)
+        began = CLOCK.monotonic()
+        CLOCK.call_later(seconds(stop_after), lifecycle.stop)
+        await lifecycle.run()
+        return CLOCK.monotonic() - began
+
+    return run_virtual(main())
+
+
+class TestLeadership:
+    """What only the leader does."""
+
+    def test_controllers_are_warmed_up_before_the_election_and_start_after_it(self) -> None:
+        """A standby has everything ready; what runs on every replica does not wait."""
+        diary: list[str] = []
+
+        reign(
+            Lease(diary, terms=[]),
+            (WarmPart("controller", diary), Phase.CONTROLLERS),
+            (Part("other", diary), Phase.OTHERS),
+        )
+
+        assert diary[:4] == [
+            *("other started", "controller warm", "elected 1", "controller started")
+        ]
+
+    def test_the_leadership_is_given_away_when_the_controllers_have_ended(self) -> None:
+        """Not before, whatever they take; and caches may end after it."""
+        diary: list[str] = []
+
+        reign(
+            Lease(diary, terms=[]),
+            (Part("controller", diary, cleanup=3), Phase.CONTROLLERS),
+            (Part("cache", diary), Phase.CACHES),
+        )
+
+        assert diary[-3:] == ["controller ended", "released", "cache ended"]
+
+    def test_a_candidate_stops_without_having_led(self) -> None:
+        """Nothing that only a leader does was started."""
+        diary: list[str] = []
+
+        took = reign(
+            Lease(diary, terms=[], wins_after=1000),
+            (Part("controller", diary), Phase.CONTROLLERS),
+            stop_after=5,
+        )
+
+        assert diary == ["released"]
+        assert took == 5
+
+    def test_a_lost_leadership_ends_the_work_and_begins_anew(self) -> None:
+        """The controllers have ended before the process stands again."""
+        diary: list[str] = []
+
+        reign(
+            Lease(diary, terms=[10]),
+            (WarmPart("controller", diary, cleanup=2), Phase.CONTROLLERS),
+        )
+
+        assert diary == [
+            *("controller warm", "elected 1", "controller started", "lost 1"),
+            *("controller ended", "elected 2", "controller started", "controller ended"),
+            "released",
+        ]
+
+    def test_what_cannot_run_again_ends_the_process(self) -> None:
+        """Nobody can say what it left half done; and there is no grace for it."""
+        diary: list[str] = []
+        controller = GracefulPart("controller", diary)
+        controller.needs = 20
+
+        with pytest.raises(LeadershipLost, match="somebody else"):
+            reign(Lease(diary, terms=[10]), (controller, Phase.CONTROLLERS))
+
+        assert diary == [
+            *("elected 1", "controller started", "lost 1", "controller ended", "released")
+        ]
+
+    def test_work_that_does_not_end_ends_the_process(self) -> None:
+        """It may not write any more, but a second run beside it is out of the question."""
+        diary: list[str] = []
+
+        with pytest.raises(LeadershipLost, match="WarmPart did not end"):
+            reign(
+                Lease(diary, terms=[10]),
+                (WarmPart("controller", diary, cleanup=60), Phase.CONTROLLERS),
+                grace=seconds(5),
+            )
+
+        assert "elected 2" not in diary
+
+    def test_what_is_added_between_two_terms_waits_for_the_next(self) -> None:
+        """And what is added during a term starts at once."""
+        diary: list[str] = []
+
+        async def main() -> None:
+            lifecycle = Lifecycle(
+                CLOCK, grace=GRACE, leadership=Lease(diary, terms=[10], wins_after=5)
+            )
+            CLOCK.call_later(
+                seconds(12),
+                lambda: lifecycle.add(WarmPart("early", diary), Phase.CONTROLLERS),
+            )
+            CLOCK.call_later(
+                seconds(17),
+                lambda: lifecycle.add(WarmPart("late", diary), Phase.CONTROLLERS),
+            )
+            CLOCK.call_later(seconds(40), lifecycle.stop)
+            await lifecycle.run()
+
+        run_virtual(main())
+
+        assert diary == [
+            *("elected 1", "early started", "lost 1", "early ended", "elected 2"),
+            *("early started", "late started", "early ended", "late ended", "released"),
+        ]
+
+    def test_a_failing_warm_up_ends_the_process(self) -> None:
+        """A standby that cannot get ready must not look like one."""
+        part = WarmPart("controller", [])
+        part.error = RuntimeError("not synced")
+
+        with pytest.raises(RuntimeError, match="not synced"):
+            reign(Lease([], terms=[]), (part, Phase.CONTROLLERS))
+
+    def test_a_release_that_hangs_is_not_waited_for(self) -> None:
+        """Others take the lease when it ends."""
+        diary: list[str] = []
+        lease = Lease(diary, terms=[])
+        lease.releases_in = 1000
+
+        with pytest.raises(ShutdownTimeout, match="leader election did not stop"):
+            reign(lease, (Part("controller", diary), Phase.CONTROLLERS), stop_after=5)
+
+        assert diary[-1] == "controller ended"
