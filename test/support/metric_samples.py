@@ -57,6 +57,7 @@ def in_use() -> Metrics:
     informer = metrics.informer(CONFIG_MAP)
     informer.watch(FakeInformer())
     informer.relisted("expired")
+    metrics.leader("echo")
     metrics.request("GET", "10.0.0.1:6443", 200)
     return metrics
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, final
+from typing import Protocol, TypeAlias, final
 
 
 class TimerHandle(Protocol):
@@ -57,6 +58,23 @@ class LoopClock:
     def call_later(self, delay: timedelta, callback: Callable[[], None]) -> TimerHandle:
         """Run `callback` on the running loop after `delay`."""
         return asyncio.get_running_loop().call_later(max(0.0, delay.total_seconds()), callback)
+
+
+Stopwatch: TypeAlias = Callable[[], float]
+"""Returns seconds since an arbitrary start; never goes back. Any thread may call it."""
+
+
+def boottime() -> float:
+    """Return seconds since an arbitrary start, those in which the machine was suspended included.
+
+    What others count meanwhile, the expiry of a lease for one, is measured by this. `Clock` is not
+    of use there: an event loop's time stands still while the machine sleeps. Where the system has
+    no such clock (it is Linux's CLOCK_BOOTTIME), it is the plain monotonic one.
+    """
+    return time.clock_gettime(_BOOTTIME) if _BOOTTIME is not None else time.monotonic()
+
+
+_BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Random(Protocol):

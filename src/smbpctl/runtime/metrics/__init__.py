@@ -7,6 +7,7 @@ code), never from object names.
 
 from smbpctl.runtime.metrics.controllers import ControllerMetrics, Outcome
 from smbpctl.runtime.metrics.informers import InformerMetrics, InformerStatus
+from smbpctl.runtime.metrics.leader import LeaderMetrics
 from smbpctl.runtime.metrics.queues import QueueMetrics, QueueState
 from smbpctl.runtime.metrics.registry import MAX_HOSTS, OTHER_HOSTS, Metrics
 
@@ -16,6 +17,7 @@ __all__ = [
     "ControllerMetrics",
     "InformerMetrics",
     "InformerStatus",
+    "LeaderMetrics",
     "Metrics",
     "Outcome",
     "QueueMetrics",

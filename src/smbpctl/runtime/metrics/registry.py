@@ -17,6 +17,7 @@ from prometheus_client import (
 from smbpctl.runtime.meta import GroupVersionKind
 from smbpctl.runtime.metrics.controllers import ControllerFamilies, ControllerMetrics
 from smbpctl.runtime.metrics.informers import InformerFamilies, InformerMetrics
+from smbpctl.runtime.metrics.leader import LeaderFamilies, LeaderMetrics
 from smbpctl.runtime.metrics.queues import QueueFamilies, QueueMetrics
 
 MAX_HOSTS = 25
@@ -56,6 +57,7 @@ class Metrics:
         self._controllers = ControllerFamilies(self.registry)
         self._queues = QueueFamilies(self.registry)
         self._informers = InformerFamilies(self.registry)
+        self._leaders = LeaderFamilies(self.registry)
         self._requests = Counter(
             "rest_client_requests_total",
             "HTTP requests to the API server.",
@@ -83,6 +85,10 @@ class Metrics:
     def informer(self, gvk: GroupVersionKind) -> InformerMetrics:
         """Return the metrics of the informer of a kind."""
         return InformerMetrics(self._informers, str(gvk))
+
+    def leader(self, name: str) -> LeaderMetrics:
+        """Return the metrics of the election for the Lease `name`; it does not lead from now on."""
+        return LeaderMetrics(self._leaders, name)
 
     def request(self, method: str, host: str, code: int | str) -> None:
         """Count an HTTP request; `code` is the status, or `<error>` when no answer came."""

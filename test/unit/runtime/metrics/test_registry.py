@@ -32,6 +32,9 @@ EXPECTED = {
     "smbpctl_informer_bytes": ("gauge", {"gvk"}),
     "smbpctl_informer_last_event_age_seconds": ("gauge", {"gvk"}),
     "smbpctl_informer_relists_total": ("counter", {"gvk", "reason"}),
+    "leader_election_master_status": ("gauge", {"name"}),
+    "leader_election_slowpath_total": ("counter", {"name"}),
+    "smbpctl_leader_heartbeat_stops_total": ("counter", {"name"}),
     "smbpctl_write_noops_total": ("counter", set[str]()),
 }
 
