@@ -273,6 +273,9 @@ class _Blind:
     def meta(self, gvk: GroupVersionKind, key: ObjectKey) -> None:
         """Know nothing."""
 
+    def cautious(self, gvk: GroupVersionKind, key: ObjectKey) -> bool:
+        return False
+
     def owned_by(self, gvk: GroupVersionKind, uid: str) -> list[Any]:
         """Know nothing."""
         return []
@@ -423,6 +426,9 @@ async def test_prune_spares_a_namesake_born_since(world: World) -> None:
 
     class Late(_Blind):
         """A cache that still shows the predecessor."""
+
+        def cautious(self, gvk: GroupVersionKind, key: ObjectKey) -> bool:
+            return False
 
         def owned_by(self, gvk: GroupVersionKind, uid: str) -> list[Any]:
             return [stored]

@@ -183,6 +183,7 @@ class ApplyModel:
         self.objects: dict[tuple[str, ObjectKey], ModelObject] = {}
         self.requests: list[tuple[str, str, str]] = []
         self.sent: list[dict[str, Any]] = []
+        self.unanswered: set[tuple[str, ObjectKey]] = set()
         self.before_apply: Callable[[], None] = lambda: None
         self.honours_preconditions = True
         self.live_reads = 0
@@ -321,6 +322,10 @@ class ApplyModel:
         """Return the cached object."""
         found = self._shown().get((gvk.kind, key))
         return self._stored(gvk.kind, key, found) if found else None
+
+    def cautious(self, gvk: GroupVersionKind, key: ObjectKey) -> bool:
+        """Tell whether the last write went unanswered."""
+        return (gvk.kind, key) in self.unanswered
 
     def owned_by(self, gvk: GroupVersionKind, uid: str) -> list[StoredObject]:
         """Return cached objects with a reference to the owner, in no useful order."""

@@ -150,6 +150,9 @@ class FakeCache:
         store = self._store(gvk)
         return store.list(namespace or None) if index is None else store.by_index(*index)
 
+    def cautious(self, gvk: GroupVersionKind, key: ObjectKey) -> bool:
+        return False
+
     def owned_by(self, gvk: GroupVersionKind, uid: str) -> StoredObjects:
         """Return the objects that refer to an owner."""
         return self._store(gvk).by_owner(uid)

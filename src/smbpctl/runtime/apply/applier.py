@@ -182,9 +182,10 @@ class Applier:
         reasons = self._reasons(wanted, live) if live and known else ("not in the cache",)
         if live and not reasons:
             return self._unchanged(live)
-        body = wanted.with_preconditions(
-            uid=expectation.uid, resource_version=expectation.resource_version or ""
+        version = expectation.resource_version or (
+            self._bound_to(wanted, live) if live and known else ""
         )
+        body = wanted.with_preconditions(uid=expectation.uid, resource_version=version)
         return await self._send(wanted, body, force=True, reasons=reasons)
 
     async def _apply_child(self, wanted: Desired, owner_uid: str) -> _Outcome:
@@ -251,9 +252,10 @@ class Applier:
         reasons = self._reasons(wanted, live)
         if not reasons:
             return self._unchanged(live)
-        return await self._send(
-            wanted, wanted.with_preconditions(uid=live.uid), force=True, reasons=reasons
+        body = wanted.with_preconditions(
+            uid=live.uid, resource_version=self._bound_to(wanted, live)
         )
+        return await self._send(wanted, body, force=True, reasons=reasons)
 
     async def _send(
         self, wanted: Desired, body: Manifest, *, force: bool, reasons: Sequence[str]
@@ -317,6 +319,11 @@ class Applier:
     def _cached(self, wanted: Desired) -> LiveView | None:
         stored = self._cache.meta(wanted.gvk, wanted.key)
         return cached_view(stored, self._field_owner) if stored is not None else None
+
+    def _bound_to(self, wanted: Desired, live: LiveView) -> str:
+        """Return the version to bind a write to, after one of which nobody knows what came."""
+        cautious = self._cache.cautious(wanted.gvk, wanted.key)
+        return live.resource_version if cautious else ""
 
     def _view(self, manifest: Manifest) -> LiveView:
         return read_view(manifest, self._field_owner)

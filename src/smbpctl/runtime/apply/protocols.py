@@ -60,6 +60,10 @@ class ApplyCache(LiveReader, Protocol):
         """Return the cached object, full or metadata only."""
         ...
 
+    def cautious(self, gvk: GroupVersionKind, key: ObjectKey) -> bool:
+        """Tell whether the last write to the object went unanswered."""
+        ...
+
     def owned_by(self, gvk: GroupVersionKind, uid: str) -> list[StoredObject]:
         """Return the cached objects of a kind that refer to the owner with this UID."""
         ...

@@ -661,3 +661,27 @@ def test_a_field_owner_that_names_no_annotation_is_refused() -> None:
 
     with pytest.raises(ValueError, match="name no annotation"):
         Applier(model, model, field_owner="operator/", domain="example.dev")
+
+
+async def test_after_a_write_without_answer_the_next_is_bound_to_what_was_read() -> None:
+    """The earlier one may have been executed: UID and version say which state this one is for."""
+    model = new_model()
+    applier = applier_of(model)
+    await applier.apply_set(owner(), [config_map(k="v")])
+    read = model.find("ConfigMap", "a")
+    uid, version = read.uid, str(read.resource_version)
+    model.unanswered = {("ConfigMap", KEY)}
+
+    await applier.apply_set(owner(), [config_map(k="w")])
+    await applier.apply(config_map(k="x", uid=OWNER_UID), expectation=Existing(uid))
+    model.unanswered = set()
+    await applier.apply_set(owner(), [config_map(k="y")])
+
+    bound = [
+        (each["metadata"].get("uid"), each["metadata"].get("resourceVersion"))
+        for each in model.sent[1:]
+    ]
+    assert bound[0] == (uid, version)
+    assert bound[1][0] == uid
+    assert bound[1][1] not in (None, version)
+    assert bound[2] == (uid, None)
