@@ -135,7 +135,9 @@ class FakeTransport:
 
     @asynccontextmanager
     async def send(self, request: HttpRequest) -> AsyncGenerator[FakeResponse]:
-        """Record the request and yield the handler's answer."""
+        """Record the request, unless its `before_send` raises, and yield the handler's answer."""
+        if request.before_send is not None and not self.closed:
+            request.before_send()
         self.requests.append(request)
         if self.closed:
             raise TransportError("the transport is closed", sent=False)

@@ -248,3 +248,38 @@ def labels_exist(*keys: str) -> LabelSelector:
     if not keys:
         raise ValueError("a label selector needs at least one key; see LabelSelector.everything")
     return LabelSelector((), tuple(sorted(keys)))
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
+    """Requirements on fields that the server can select by, all of which must hold.
+
+    All kinds know `metadata.name` and `metadata.namespace`; which others there are the kind says:
+    `spec.nodeName` and `status.phase` of pods, `selectableFields` of a CRD. Others are refused by
+    the server. Make one with `fields_equal`.
+    """
+
+    equals: tuple[tuple[str, str], ...]
+    differs: tuple[tuple[str, str], ...] = ()
+
+    def to_query(self) -> str:
+        """Return the selector in the form of the `fieldSelector` query parameter."""
+        return ",".join(
+            [
+                *(f"{path}={_escaped(value)}" for path, value in self.equals),
+                *(f"{path}!={_escaped(value)}" for path, value in self.differs),
+            ]
+        )
+
+
+def fields_equal(fields: Mapping[str, str]) -> FieldSelector:
+    """Select objects of which all these fields have these values; raise ValueError for none."""
+    if not fields:
+        raise ValueError("a field selector needs at least one field")
+    return FieldSelector(tuple(sorted(fields.items())))
+
+
+def _escaped(value: str) -> str:
+    # The escapes of fields.EscapeValue in apimachinery.
+    return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")

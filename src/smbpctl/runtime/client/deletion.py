@@ -37,10 +37,16 @@ def delete_options(
     return options
 
 
-def eviction(key: ObjectKey, *, uid: str | None, grace_period: timedelta | None) -> Manifest:
+def eviction(
+    key: ObjectKey,
+    *,
+    uid: str | None,
+    resource_version: str | None,
+    grace_period: timedelta | None,
+) -> Manifest:
     """Return the body that asks for the eviction of a pod."""
     options: dict[str, Any] = delete_options(
-        uid=uid, resource_version=None, propagation=None, grace_period=grace_period
+        uid=uid, resource_version=resource_version, propagation=None, grace_period=grace_period
     )
     return {
         "apiVersion": "policy/v1",

@@ -1,56 +1,40 @@
 """`Client`: the verbs of the Kubernetes API, each one live request or one stream of pages."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from copy import copy
 from datetime import timedelta
-from typing import Any, TypeAlias, final
+from typing import Any, Self, TypeAlias, Unpack, final
 
 import msgspec
 
-from smbpctl.runtime.client.call import Caller, RequestMetrics
-from smbpctl.runtime.client.deletion import Propagation, delete_options, eviction
-from smbpctl.runtime.client.query import (
-    APPLY,
-    JSON,
-    JSON_PATCH,
-    MERGE_PATCH,
-    encoded,
-    list_headers,
-    list_query,
-    watch_headers,
-    watch_query,
+from smbpctl.runtime.client import writes
+from smbpctl.runtime.client.call import RequestMetrics
+from smbpctl.runtime.client.calls import (
+    Backend,
+    GetCall,
+    ListCall,
+    RawCall,
+    WatchCall,
+    WriteOptions,
 )
+from smbpctl.runtime.client.deletion import Propagation, delete_options, eviction
+from smbpctl.runtime.client.direct import Direct
+from smbpctl.runtime.client.guards import Fence, WriteObserver
+from smbpctl.runtime.client.query import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from smbpctl.runtime.discovery import Discovery
-from smbpctl.runtime.errors import Gone, NoKindMatch, NotFound, TransportError
+from smbpctl.runtime.errors import Conflict, Gone, Invalid, NotFound
 from smbpctl.runtime.meta import (
+    FieldSelector,
     GroupVersionKind,
     LabelSelector,
     Manifest,
     ObjectKey,
-    gvk_of,
-    key_of,
-    metadata_of,
 )
-from smbpctl.runtime.transport import BODY_LIMIT, HttpRequest, Transport
-from smbpctl.runtime.transport.answer import PathNotServed, decode
+from smbpctl.runtime.transport import Transport
+from smbpctl.runtime.transport.answer import decode
 
 Manifests: TypeAlias = list[Manifest]
-
-POD = GroupVersionKind("", "v1", "Pod")
-
-LIST_LIMIT = 1 << 30
-"""The largest page of a list that is read: 500 objects of etcd's limit are 750 MB."""
-
-_MARGIN = timedelta(seconds=2)
-"""How much longer than the server we wait: its own timeout then decides, not ours."""
-
-
-class _ListMeta(msgspec.Struct):
-    continue_: str = msgspec.field(default="", name="continue")
-
-
-class _PageHead(msgspec.Struct):
-    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
 
 
 class _Page(msgspec.Struct):
@@ -58,7 +42,6 @@ class _Page(msgspec.Struct):
 
 
 _MANIFEST = msgspec.json.Decoder(Manifest)
-_HEAD = msgspec.json.Decoder(_PageHead)
 _PAGE = msgspec.json.Decoder(_Page)
 
 
@@ -68,9 +51,12 @@ class Client:
 
     Errors of every verb: the `ApiStatusError` of what the server answered, with what was
     attempted and the server's `Retry-After`; `TransportError` when no usable answer came, where
-    `sent` tells whether a write may have happened; `NoKindMatch` when the kind is not served.
-    Nothing is retried here. A write asks the server to give up after `call_timeout` and waits
-    two seconds longer, so that after a timeout the write is over, whatever came of it.
+    `sent` tells whether a write may have happened; `NoKindMatch` when the kind is not served;
+    of writes also `LeadershipLost` when `fence` does not allow them. Nothing is retried here.
+
+    A write asks the server to give up after `call_timeout`, or earlier where the fence says so,
+    and waits two seconds longer, so that after a timeout the write is over, whatever came of it.
+    Writes name their owner and refuse unknown fields; `WriteOptions` says what else they take.
     """
 
     def __init__(
@@ -80,21 +66,29 @@ class Client:
         *,
         call_timeout: timedelta = timedelta(seconds=30),
         metrics: RequestMetrics | None = None,
+        fence: Fence | None = None,
+        observer: WriteObserver | None = None,
     ) -> None:
-        self._caller = Caller(transport, metrics)
-        self._discovery = discovery
-        self._call_timeout = call_timeout
-        self._server_timeout = f"{max(1, call_timeout // timedelta(milliseconds=1))}ms"
+        self.backend: Backend = Direct(
+            transport,
+            discovery,
+            call_timeout=call_timeout,
+            metrics=metrics,
+            fence=fence,
+            observer=observer,
+        )
 
-    async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
-        """Return the object, None when there is none of that name."""
-        path = await self._path(gvk, key)
-        context = f"get {gvk.kind} {key}"
-        request = HttpRequest("GET", path, {"Accept": JSON}, timeout=self._call_timeout)
-        try:
-            return decode(await self._send(request, context), _MANIFEST, context)
-        except NotFound:
-            return None
+    def wrapped(self, wrap: Callable[[Backend], Backend]) -> Self:
+        """Return a client whose calls go through a wrapper around the backend of this one."""
+        client = copy(self)
+        client.backend = wrap(self.backend)
+        return client
+
+    async def get(
+        self, gvk: GroupVersionKind, key: ObjectKey, *, subresource: str = ""
+    ) -> Manifest | None:
+        """Return the object or one of its subresources, None when there is none of that name."""
+        return await self.backend.get(GetCall(gvk, key, subresource))
 
     async def list(
         self,
@@ -102,33 +96,31 @@ class Client:
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
     ) -> Manifests:
         """Return all objects as of one moment, those of one namespace or of all.
 
         When the list takes so long that the server forgets that moment, it is begun again once.
         """
+        call = ListCall(gvk=gvk, namespace=namespace, selector=selector, fields=fields)
         try:
-            return await self._list(gvk, namespace, selector)
+            return await self._list(call)
         except Gone:
-            return await self._list(gvk, namespace, selector)
+            return await self._list(call)
 
-    async def _list(
-        self, gvk: GroupVersionKind, namespace: str, selector: LabelSelector | None
-    ) -> Manifests:
+    async def _list(self, call: ListCall) -> Manifests:
         items: Manifests = []
-        kind = {"apiVersion": gvk.api_version, "kind": gvk.kind}
-        async for body in self.list_pages(gvk, namespace=namespace, selector=selector):
-            page = decode(body, _PAGE, f"list {gvk.kind}").items or ()
-            # The items of typed lists come without their kind.
-            items += [{**kind, **item} for item in page]
+        async for body in self.backend.pages(call):
+            items += _typed(call.gvk, decode(body, _PAGE, str(call)).items)
         return items
 
-    async def list_pages(
+    def list_pages(
         self,
         gvk: GroupVersionKind,
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
         metadata_only: bool = False,
         page_size: int = 500,
         resource_version: str = "",
@@ -137,24 +129,17 @@ class Client:
 
         Raises Gone when the server has forgotten the moment of the first page: begin again.
         """
-        resource = await self._discovery.resource(gvk)
-        path = resource.path(namespace)
-        context = _where("list", gvk, namespace)
-        headers = list_headers(metadata_only=metadata_only)
-        token = ""
-        while True:
-            query = list_query(
-                page_size=page_size,
+        return self.backend.pages(
+            ListCall(
+                gvk=gvk,
+                namespace=namespace,
                 selector=selector,
+                fields=fields,
+                metadata_only=metadata_only,
+                page_size=page_size,
                 resource_version=resource_version,
-                token=token,
             )
-            request = HttpRequest("GET", f"{path}?{query}", headers, timeout=self._call_timeout)
-            body = await self._send(request, context, limit=LIST_LIMIT)
-            token = decode(body, _HEAD, context).metadata.continue_
-            yield body
-            if not token:
-                return
+        )
 
     def watch(
         self,
@@ -162,65 +147,65 @@ class Client:
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
         metadata_only: bool = False,
         resource_version: str,
+        initial_events: bool = False,
         timeout: timedelta,
         read_timeout: timedelta,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a watch with bookmarks; the block gets raw chunks, cut anywhere.
 
-        The server ends the stream after `timeout`; `read_timeout` is the longest silence.
+        The server ends the stream after `timeout`; `read_timeout` is the longest silence. With
+        `initial_events` everything there is comes first, as ADDED events up to a bookmark that
+        says so; servers without WatchList refuse that as Invalid or BadRequest.
         """
-        query = watch_query(selector=selector, resource_version=resource_version, timeout=timeout)
-        headers = watch_headers(metadata_only=metadata_only)
-        return self._watch(gvk, namespace, query, headers, read_timeout)
+        return self.backend.watch(
+            WatchCall(
+                gvk=gvk,
+                namespace=namespace,
+                selector=selector,
+                fields=fields,
+                metadata_only=metadata_only,
+                resource_version=resource_version,
+                initial_events=initial_events,
+                timeout=timeout,
+                read_timeout=read_timeout,
+            )
+        )
 
-    @asynccontextmanager
-    async def _watch(
-        self,
-        gvk: GroupVersionKind,
-        namespace: str,
-        query: str,
-        headers: Mapping[str, str],
-        silence: timedelta,
-    ) -> AsyncGenerator[AsyncIterator[bytes]]:
-        resource = await self._discovery.resource(gvk)
-        url = f"{resource.path(namespace)}?{query}"
-        context = _where("watch", gvk, namespace)
-        request = HttpRequest("GET", url, headers, read_timeout=silence)
-        async with AsyncExitStack() as stack:
-            try:
-                opened = self._caller.stream(request, context)
-                response = await stack.enter_async_context(opened)
-            except PathNotServed as error:
-                raise self._not_served(error) from error
-            kind = response.headers.get("content-type", "")
-            if not kind.startswith(JSON):
-                raise TransportError(f"{context}: the answer is {kind!r}, not JSON", sent=True)
-            yield response.chunks()
-
-    async def create(self, manifest: Manifest, *, field_owner: str) -> Manifest:
+    async def create(self, manifest: Manifest, **options: Unpack[WriteOptions]) -> Manifest:
         """Create an object and return it as stored; raise AlreadyExists when the name is taken.
 
-        Unknown fields are refused. What is applied later must not be created by this: the
-        creator would keep owning the fields that a later apply leaves out.
+        What is applied later must not be created by this: the creator would keep owning the
+        fields that a later apply leaves out.
         """
-        gvk = gvk_of(manifest)
-        metadata = metadata_of(manifest)
-        resource = await self._discovery.resource(gvk)
-        path = resource.path(str(metadata.get("namespace") or ""))
-        name = metadata.get("name") or metadata.get("generateName")
-        query = {"fieldManager": field_owner, "fieldValidation": "Strict"}
-        return await self._write("POST", path, manifest, f"create {gvk.kind} {name}", query)
+        return await self.backend.write(writes.create(manifest, options))
+
+    async def update(
+        self,
+        manifest: Manifest,
+        *,
+        subresource: str = "",
+        overwrite: bool = False,
+        **options: Unpack[WriteOptions],
+    ) -> Manifest:
+        """Replace an object, or one of its subresources, and return it as stored.
+
+        Raises Conflict when the stored object is not in the version the manifest names; a
+        manifest that names none is a ValueError. With `overwrite` the version is waived, and
+        whatever others wrote meanwhile is lost; custom resources refuse that as Invalid.
+        """
+        call = writes.update(manifest, options, subresource=subresource, overwrite=overwrite)
+        return await self.backend.write(call)
 
     async def apply(
         self,
         manifest: Manifest,
         *,
-        field_owner: str,
         force: bool = False,
         subresource: str = "",
-        dry_run: bool = False,
+        **options: Unpack[WriteOptions],
     ) -> Manifest:
         """Send a server-side apply and return the object as stored.
 
@@ -228,16 +213,8 @@ class Client:
         before and now leaves out is removed. Raises Conflict, its causes naming managers and
         fields, when another manager owns a field with another value and `force` is off.
         """
-        gvk, key = gvk_of(manifest), key_of(manifest)
-        path = await self._path(gvk, key, subresource)
-        query = {
-            "fieldManager": field_owner,
-            "fieldValidation": "Strict",
-            "force": "true" if force else "",
-            "dryRun": "All" if dry_run else "",
-        }
-        context = f"apply {_kind(gvk, subresource)} {key}"
-        return await self._write("PATCH", path, manifest, context, query, content_type=APPLY)
+        call = writes.apply(manifest, options, subresource=subresource, force=force)
+        return await self.backend.write(call)
 
     async def patch_json(
         self,
@@ -245,14 +222,25 @@ class Client:
         key: ObjectKey,
         operations: Sequence[Mapping[str, Any]],
         *,
-        field_owner: str,
         subresource: str = "",
+        uid: str | None = None,
+        resource_version: str | None = None,
+        **options: Unpack[WriteOptions],
     ) -> Manifest:
-        """Send a JSON patch (RFC 6902); raise Invalid when a `test` in it fails."""
-        path = await self._path(gvk, key, subresource)
-        context = f"patch {_kind(gvk, subresource)} {key}"
-        query = {"fieldManager": field_owner}
-        return await self._write("PATCH", path, operations, context, query, content_type=JSON_PATCH)
+        """Send a JSON patch (RFC 6902); raise Invalid when a `test` in it fails.
+
+        With `uid` or `resource_version` it is bound to the object that was read: any `test` that
+        fails then raises Conflict, since the server does not tell which one it was.
+        """
+        bound = writes.preconditions(uid=uid, resource_version=resource_version)
+        target = (gvk, key, subresource)
+        call = writes.patch(target, [*bound, *operations], options, content_type=JSON_PATCH)
+        try:
+            return await self.backend.write(call)
+        except Invalid as error:
+            if not bound or error.causes:  # a rejected object names its fields
+                raise
+            raise Conflict(str(error), code=409, reason="Conflict") from error
 
     async def patch_merge(
         self,
@@ -260,14 +248,58 @@ class Client:
         key: ObjectKey,
         patch: Mapping[str, Any],
         *,
-        field_owner: str,
         subresource: str = "",
+        resource_version: str | None = None,
+        **options: Unpack[WriteOptions],
     ) -> Manifest:
-        """Send a merge patch (RFC 7386): null removes a field, lists are replaced whole."""
-        path = await self._path(gvk, key, subresource)
-        context = f"patch {_kind(gvk, subresource)} {key}"
-        query = {"fieldManager": field_owner}
-        return await self._write("PATCH", path, patch, context, query, content_type=MERGE_PATCH)
+        """Send a merge patch (RFC 7386): null removes a field, lists are replaced whole.
+
+        Raises Conflict when the object is not in the version that `resource_version` names.
+        """
+        bound = writes.in_version(patch, resource_version)
+        target = (gvk, key, subresource)
+        call = writes.patch(target, bound, options, content_type=MERGE_PATCH)
+        return await self.backend.write(call)
+
+    async def patch_strategic(
+        self,
+        gvk: GroupVersionKind,
+        key: ObjectKey,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+        resource_version: str | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Manifest:
+        """Send a strategic merge patch, which merges lists by their keys.
+
+        Only built-in kinds know it; the server answers 415 for others. Otherwise `patch_merge`.
+        """
+        bound = writes.in_version(patch, resource_version)
+        target = (gvk, key, subresource)
+        call = writes.patch(target, bound, options, content_type=STRATEGIC_PATCH)
+        return await self.backend.write(call)
+
+    async def get_scale(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
+        """Return the `Scale` of an object: wanted and present replicas, and their selector."""
+        return await self.backend.get(GetCall(gvk, key, "scale"))
+
+    async def set_scale(
+        self,
+        gvk: GroupVersionKind,
+        key: ObjectKey,
+        replicas: int,
+        *,
+        resource_version: str | None = None,
+        **options: Unpack[WriteOptions],
+    ) -> Manifest:
+        """Set how many replicas are wanted and return the `Scale`, not the object itself.
+
+        Raises Conflict when the object is not in the version that `resource_version` names.
+        """
+        bound = writes.in_version({"spec": {"replicas": replicas}}, resource_version)
+        call = writes.patch((gvk, key, "scale"), bound, options, content_type=MERGE_PATCH)
+        return await self.backend.write(call)
 
     async def delete(
         self,
@@ -278,13 +310,13 @@ class Client:
         resource_version: str | None = None,
         propagation: Propagation = Propagation.BACKGROUND,
         grace_period: timedelta | None = None,
+        dry_run: bool = False,
     ) -> bool:
         """Ask for deletion; False when there was no such object.
 
         True does not mean that it is gone: finalizers and grace periods take their time. Raises
         Conflict when it is not the object with this UID, or not in this version.
         """
-        path = await self._path(gvk, key)
         body = delete_options(
             uid=uid,
             resource_version=resource_version,
@@ -292,86 +324,66 @@ class Client:
             grace_period=grace_period,
         )
         try:
-            await self._write_raw("DELETE", path, body, f"delete {gvk.kind} {key}", {})
+            await self.backend.write(writes.delete(gvk, key, body, dry_run=dry_run))
         except NotFound:
             return False
         return True
 
+    async def delete_collection(
+        self,
+        gvk: GroupVersionKind,
+        *,
+        namespace: str,
+        selector: LabelSelector,
+        fields: FieldSelector | None = None,
+        propagation: Propagation = Propagation.BACKGROUND,
+        grace_period: timedelta | None = None,
+        dry_run: bool = False,
+    ) -> Manifests:
+        """Ask for the deletion of all selected objects of one namespace; return those asked for.
+
+        Nothing stands for "all" by being left out: every object of the namespace is
+        `LabelSelector.everything()`, and there is no deletion over all namespaces. `namespace` is
+        empty for kinds without namespaces, and only for those (ValueError). As with `delete`,
+        finalizers and grace periods take their time; an error leaves some deleted and some not.
+        """
+        body = delete_options(
+            uid=None, resource_version=None, propagation=propagation, grace_period=grace_period
+        )
+        call = writes.delete_collection(
+            gvk, namespace, body, selector=selector, fields=fields, dry_run=dry_run
+        )
+        answer = await self.backend.write(call)
+        return _typed(gvk, answer.get("items"))
+
     async def evict(
-        self, key: ObjectKey, *, uid: str | None, grace_period: timedelta | None = None
+        self,
+        key: ObjectKey,
+        *,
+        uid: str | None,
+        resource_version: str | None = None,
+        grace_period: timedelta | None = None,
+        dry_run: bool = False,
     ) -> None:
         """Ask for the eviction of a pod, which respects disruption budgets.
 
         Raises TooManyRequests when a budget does not allow it now, NotFound when there is no such
-        pod, Conflict when it is another one than `uid`.
+        pod, Conflict when it is another one than `uid`, or not in this version.
         """
-        path = await self._path(POD, key, "eviction")
-        body = eviction(key, uid=uid, grace_period=grace_period)
-        await self._write_raw("POST", path, body, f"evict Pod {key}", {})
+        body = eviction(key, uid=uid, resource_version=resource_version, grace_period=grace_period)
+        await self.backend.write(writes.evict(key, body, dry_run=dry_run))
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Manifest:
-        """Send a body to a path as it is: reviews, tokens and the like."""
-        return await self._write("POST", path, body, f"post {path}", {})
+    async def post(self, path: str, body: Mapping[str, Any], *, dry_run: bool = False) -> Manifest:
+        """Send a body to a path as it is: reviews, tokens and the like; never fenced."""
+        call = RawCall(path, dict(body), dry_run)
+        return decode(await self.backend.raw(call), _MANIFEST, str(call))
 
     async def get_raw(self, path: str) -> bytes:
         """Return what a path answers: logs, versions, anything that is no object."""
-        request = HttpRequest("GET", path, timeout=self._call_timeout)
-        return await self._caller.body(request, f"get {path}")
-
-    async def _path(self, gvk: GroupVersionKind, key: ObjectKey, subresource: str = "") -> str:
-        resource = await self._discovery.resource(gvk)
-        return resource.path(key.namespace, key.name, subresource)
-
-    async def _write(
-        self,
-        method: str,
-        path: str,
-        body: object,
-        context: str,
-        query: Mapping[str, str],
-        *,
-        content_type: str = JSON,
-    ) -> Manifest:
-        answer = await self._write_raw(
-            method, path, body, context, query, content_type=content_type
-        )
-        return decode(answer, _MANIFEST, context)
-
-    async def _write_raw(
-        self,
-        method: str,
-        path: str,
-        body: object,
-        context: str,
-        query: Mapping[str, str],
-        *,
-        content_type: str = JSON,
-    ) -> bytes:
-        """Send a mutating request; every write of the client passes here."""
-        request = HttpRequest(
-            method,
-            f"{path}?{encoded({'timeout': self._server_timeout, **query})}",
-            {"Accept": JSON, "Content-Type": content_type},
-            msgspec.json.encode(body),
-            timeout=self._call_timeout + _MARGIN,
-        )
-        return await self._send(request, context)
-
-    async def _send(self, request: HttpRequest, context: str, *, limit: int = BODY_LIMIT) -> bytes:
-        try:
-            return await self._caller.body(request, context, limit=limit)
-        except PathNotServed as error:
-            raise self._not_served(error) from error
-
-    def _not_served(self, error: PathNotServed) -> NoKindMatch:
-        # What discovery told is outdated: the CRD is gone, or never had this subresource.
-        self._discovery.invalidate()
-        return NoKindMatch(str(error))
+        return await self.backend.raw(RawCall(path))
 
 
-def _kind(gvk: GroupVersionKind, subresource: str) -> str:
-    return f"{gvk.kind}/{subresource}" if subresource else gvk.kind
-
-
-def _where(verb: str, gvk: GroupVersionKind, namespace: str) -> str:
-    return f"{verb} {gvk.kind} in {namespace}" if namespace else f"{verb} {gvk.kind}"
+def _typed(gvk: GroupVersionKind, items: list[Manifest] | None) -> Manifests:
+    # The items of typed lists come without their kind.
+    kind = {"apiVersion": gvk.api_version, "kind": gvk.kind}
+    return [{**kind, **item} for item in items or ()]

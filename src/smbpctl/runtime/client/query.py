@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from smbpctl.runtime.meta import LabelSelector
+from smbpctl.runtime.meta import FieldSelector, LabelSelector
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 _METADATA = "application/json;as={};g=meta.k8s.io;v=v1,application/json"
 
@@ -30,7 +31,12 @@ def watch_headers(*, metadata_only: bool) -> dict[str, str]:
 
 
 def list_query(
-    *, page_size: int, selector: LabelSelector | None, resource_version: str, token: str
+    *,
+    page_size: int,
+    selector: LabelSelector | None,
+    fields: FieldSelector | None = None,
+    resource_version: str,
+    token: str,
 ) -> str:
     """Return the query of one page.
 
@@ -40,6 +46,7 @@ def list_query(
         {
             "limit": str(page_size),
             "labelSelector": selector.to_query() if selector else "",
+            "fieldSelector": fields.to_query() if fields else "",
             "resourceVersion": "" if token else resource_version,
             "continue": token,
         }
@@ -47,15 +54,27 @@ def list_query(
 
 
 def watch_query(
-    *, selector: LabelSelector | None, resource_version: str, timeout: timedelta
+    *,
+    selector: LabelSelector | None,
+    fields: FieldSelector | None = None,
+    resource_version: str,
+    initial_events: bool = False,
+    timeout: timedelta,
 ) -> str:
-    """Return the query of a watch with bookmarks that the server ends after `timeout`."""
+    """Return the query of a watch with bookmarks that the server ends after `timeout`.
+
+    With `initial_events` it begins with a list (KEP-3157); without a resourceVersion that is a
+    consistent read.
+    """
     return encoded(
         {
             "watch": "1",
             "allowWatchBookmarks": "true",
             "labelSelector": selector.to_query() if selector else "",
+            "fieldSelector": fields.to_query() if fields else "",
             "resourceVersion": resource_version,
+            "sendInitialEvents": "true" if initial_events else "",
+            "resourceVersionMatch": "NotOlderThan" if initial_events else "",
             "timeoutSeconds": str(max(1, int(timeout.total_seconds()))),
         }
     )

@@ -2,6 +2,7 @@
 
 import inspect
 from inspect import Parameter
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -28,9 +29,7 @@ def test_the_real_one_takes_what_the_protocol_gives(protocol: type, real: type) 
     assert names
 
     for name in names:
-        asked, given = (
-            dict(inspect.signature(getattr(each, name)).parameters) for each in (protocol, real)
-        )
+        asked, given = (_parameters(getattr(each, name)) for each in (protocol, real))
 
         assert inspect.iscoroutinefunction(getattr(protocol, name)) == inspect.iscoroutinefunction(
             getattr(real, name)
@@ -40,3 +39,20 @@ def test_the_real_one_takes_what_the_protocol_gives(protocol: type, real: type) 
         }
         extra = [given[each] for each in given.keys() - asked.keys()]
         assert all(each.default is not Parameter.empty for each in extra)
+
+
+def _parameters(function: object) -> dict[str, Parameter]:
+    """Return the parameters by name; options of an unpacked TypedDict one by one."""
+    assert callable(function)
+    found: dict[str, Parameter] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not Parameter.VAR_KEYWORD:
+            found[name] = parameter
+            continue
+        (options,) = get_args(parameter.annotation)
+        # None stands for "may be left out": a TypedDict gives no default.
+        found |= {
+            each: Parameter(each, Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+            for each, hint in get_type_hints(options).items()
+        }
+    return found

@@ -30,9 +30,9 @@ def test_preconditions_and_grace_period() -> None:
 
 
 def test_an_eviction_names_the_pod_and_its_uid() -> None:
-    """Otherwise it could hit the pod's successor."""
-    body = eviction(ObjectKey("ns", "a"), uid="u", grace_period=None)
+    """Otherwise it could hit the pod's successor, or a pod that changed meanwhile."""
+    body = eviction(ObjectKey("ns", "a"), uid="u", resource_version="5", grace_period=None)
 
     assert body["metadata"] == {"name": "a", "namespace": "ns"}
-    assert body["deleteOptions"]["preconditions"] == {"uid": "u"}
+    assert body["deleteOptions"]["preconditions"] == {"uid": "u", "resourceVersion": "5"}
     assert (body["apiVersion"], body["kind"]) == ("policy/v1", "Eviction")

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from smbpctl.runtime.client import Client, Propagation
-from smbpctl.runtime.discovery import Discovery
+from smbpctl.runtime.client import Backend, GetCall, Propagation, Validation
 from smbpctl.runtime.errors import (
     AlreadyExists,
     BadRequest,
@@ -21,75 +21,29 @@ from smbpctl.runtime.errors import (
     TooManyRequests,
     TransportError,
 )
-from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, labels_equal
-from smbpctl.runtime.transport import HttpRequest
+from smbpctl.runtime.meta import GroupVersionKind, fields_equal, labels_equal
 from test.support.fake_transport import (
     Answer,
     FakeResponse,
-    FakeTransport,
     body_of,
     json_response,
     path_of,
     query_of,
     status_response,
 )
-from test.support.manual_clock import ManualClock
-
-CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
-KEY = ObjectKey("ns", "a")
-PATH = "/api/v1/namespaces/ns/configmaps"
-STORED = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "namespace": "ns"}}
-DISCOVERY = {
-    "kind": "APIGroupDiscoveryList",
-    "items": [
-        {
-            "metadata": {},
-            "versions": [
-                {
-                    "version": "v1",
-                    "resources": [
-                        {
-                            "resource": kind.lower() + "s",
-                            "responseKind": {"kind": kind},
-                            "scope": "Namespaced",
-                        }
-                        for kind in ("ConfigMap", "Pod")
-                    ],
-                }
-            ],
-        }
-    ],
-}
-
-
-class Server:
-    """A server of ConfigMaps and Pods: discovery is answered, the rest as scripted, in order."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-        self.transport = FakeTransport(self._answer)
-        discovery = Discovery(self.transport, clock=ManualClock())
-        self.client = Client(self.transport, discovery)
-
-    def _answer(self, request: HttpRequest) -> Answer:
-        if path_of(request) == "/api":
-            return json_response(DISCOVERY)
-        return self.answers.pop(0)
-
-    def script(self, *answers: Answer) -> None:
-        """Answer the next requests like this."""
-        self.answers = list(answers)
-
-    @property
-    def requests(self) -> list[HttpRequest]:
-        """What was asked, discovery left out."""
-        return [each for each in self.transport.requests if path_of(each) != "/api"]
-
-    @property
-    def request(self) -> HttpRequest:
-        """The only request."""
-        (request,) = self.requests
-        return request
+from test.unit.runtime.client.server import (
+    CONFIG_MAP,
+    EVERYTHING,
+    KEY,
+    OWNER,
+    PATH,
+    POD,
+    STORED,
+    WRITES,
+    Attempt,
+    Server,
+    manifest,
+)
 
 
 @pytest.fixture
@@ -102,15 +56,6 @@ def _page(*names: str, token: str = "", version: str = "7") -> FakeResponse:
     items = [{"metadata": {"name": name}} for name in names]
     metadata = {"resourceVersion": version, "continue": token}
     return json_response({"kind": "ConfigMapList", "metadata": metadata, "items": items})
-
-
-def _manifest(**metadata: Any) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "a", "namespace": "ns", **metadata},
-        "data": {"k": "v"},
-    }
 
 
 class TestGet:
@@ -343,29 +288,20 @@ class TestWatch:
         assert caught.value is error
 
 
-Write = Callable[[Client], Awaitable[Any]]
-WRITES: dict[str, Write] = {
-    "create": lambda client: client.create(_manifest(), field_owner="smbpctl/x"),
-    "apply": lambda client: client.apply(_manifest(), field_owner="smbpctl/x"),
-    "patch_json": lambda client: client.patch_json(CONFIG_MAP, KEY, [], field_owner="smbpctl/x"),
-    "patch_merge": lambda client: client.patch_merge(CONFIG_MAP, KEY, {}, field_owner="smbpctl/x"),
-    "delete": lambda client: client.delete(CONFIG_MAP, KEY),
-    "evict": lambda client: client.evict(KEY, uid="u"),
-    "post": lambda client: client.post("/apis/x", {}),
-}
+SENDS: dict[str, Attempt] = {**WRITES, "post": lambda client: client.post("/apis/x", {})}
 
 
-@pytest.fixture(params=WRITES)
-def write(request: pytest.FixtureRequest) -> Write:
+@pytest.fixture(params=SENDS)
+def write(request: pytest.FixtureRequest) -> Attempt:
     """Each mutating verb."""
-    return WRITES[request.param]
+    return SENDS[request.param]
 
 
 class TestEveryWrite:
     """What all mutating verbs have in common."""
 
     async def test_ends_on_the_server_before_it_ends_here(
-        self, server: Server, write: Write
+        self, server: Server, write: Attempt
     ) -> None:
         """After a timeout the write is over, one way or the other."""
         server.script(json_response(STORED))
@@ -375,7 +311,7 @@ class TestEveryWrite:
         assert query_of(server.request)["timeout"] == "30000ms"
         assert server.request.timeout == timedelta(seconds=32)
 
-    async def test_tells_whether_a_lost_one_was_sent(self, server: Server, write: Write) -> None:
+    async def test_tells_whether_a_lost_one_was_sent(self, server: Server, write: Attempt) -> None:
         """And is not repeated."""
         server.script(TransportError("reset", sent=True))
 
@@ -385,7 +321,7 @@ class TestEveryWrite:
         assert caught.value.sent
         assert len(server.requests) == 1
 
-    async def test_passes_on_when_to_come_back(self, server: Server, write: Write) -> None:
+    async def test_passes_on_when_to_come_back(self, server: Server, write: Attempt) -> None:
         """Flow control and disruption budgets name a delay."""
         headers = {"retry-after": "10"}
         server.script(status_response(429, "TooManyRequests", headers=headers))
@@ -395,7 +331,7 @@ class TestEveryWrite:
 
         assert caught.value.retry_after == timedelta(seconds=10)
 
-    async def test_of_a_kind_that_is_gone(self, server: Server, write: Write) -> None:
+    async def test_of_a_kind_that_is_gone(self, server: Server, write: Attempt) -> None:
         """Deletion too: the path is gone, not the object."""
         server.script(FakeResponse(404, b"404 page not found"))
 
@@ -410,11 +346,11 @@ class TestCreate:
         """Unknown fields are refused; the owner is named."""
         server.script(json_response(STORED, 201))
 
-        stored = await server.client.create(_manifest(), field_owner="smbpctl/x")
+        stored = await server.client.create(manifest(), field_owner="smbpctl/x")
 
         assert stored == STORED
         assert (server.request.method, path_of(server.request)) == ("POST", PATH)
-        assert body_of(server.request) == _manifest()
+        assert body_of(server.request) == manifest()
         assert query_of(server.request) == {
             "timeout": "30000ms",
             "fieldManager": "smbpctl/x",
@@ -426,15 +362,15 @@ class TestCreate:
         server.script(status_response(409, "AlreadyExists"))
 
         with pytest.raises(AlreadyExists, match=r"^create ConfigMap a: "):
-            await server.client.create(_manifest(), field_owner="x")
+            await server.client.create(manifest(), field_owner="x")
 
     async def test_a_generated_name(self, server: Server) -> None:
         """The server chooses it."""
-        manifest = {**_manifest(), "metadata": {"generateName": "a-", "namespace": "ns"}}
+        unnamed = {**manifest(), "metadata": {"generateName": "a-", "namespace": "ns"}}
         server.script(status_response(422, "Invalid"))
 
         with pytest.raises(Invalid, match=r"^create ConfigMap a-: "):
-            await server.client.create(manifest, field_owner="x")
+            await server.client.create(unnamed, field_owner="x")
 
 
 class TestApply:
@@ -444,12 +380,12 @@ class TestApply:
         """Strict, and not forced unless asked."""
         server.script(json_response(STORED))
 
-        await server.client.apply(_manifest(), field_owner="smbpctl/x")
+        await server.client.apply(manifest(), field_owner="smbpctl/x")
 
         request = server.request
         assert (request.method, path_of(request)) == ("PATCH", f"{PATH}/a")
         assert request.headers["Content-Type"] == "application/apply-patch+yaml"
-        assert body_of(request) == _manifest()
+        assert body_of(request) == manifest()
         assert query_of(request) == {
             "timeout": "30000ms",
             "fieldManager": "smbpctl/x",
@@ -461,7 +397,7 @@ class TestApply:
         server.script(json_response(STORED))
 
         await server.client.apply(
-            _manifest(), field_owner="x", force=True, subresource="status", dry_run=True
+            manifest(), field_owner="x", force=True, subresource="status", dry_run=True
         )
 
         query = query_of(server.request)
@@ -479,7 +415,7 @@ class TestApply:
         server.script(status_response(409, "Conflict", "1 conflict", details=details))
 
         with pytest.raises(Conflict, match=r"^apply ConfigMap/status ns/a: 1 conflict") as caught:
-            await server.client.apply(_manifest(), field_owner="x", subresource="status")
+            await server.client.apply(manifest(), field_owner="x", subresource="status")
 
         (found,) = caught.value.causes
         assert (found.field, found.message) == (".data.k", 'conflict with "kubectl"')
@@ -489,12 +425,12 @@ class TestApply:
         server.script(status_response(400, "BadRequest", 'unknown field "spec.x"'))
 
         with pytest.raises(BadRequest, match="unknown field"):
-            await server.client.apply(_manifest(), field_owner="x")
+            await server.client.apply(manifest(), field_owner="x")
 
     async def test_without_name(self, server: Server) -> None:
         """A programming error, before anything is sent."""
         with pytest.raises(ValueError, match=r"metadata\.name is missing"):
-            await server.client.apply({**_manifest(), "metadata": {}}, field_owner="x")
+            await server.client.apply({**manifest(), "metadata": {}}, field_owner="x")
 
         assert server.transport.requests == []
 
@@ -610,3 +546,239 @@ async def test_post_and_get_raw_take_paths(server: Server) -> None:
     assert review == {"status": {"allowed": True}}
     assert raw == b"text"
     assert server.requests[1].url == "/readyz?verbose"
+
+
+class TestUpdate:
+    """PUT."""
+
+    async def test_replaces_the_version_that_was_read(self, server: Server) -> None:
+        """Whole; the version in it is the precondition."""
+        read = manifest(resourceVersion="5")
+        server.script(json_response(STORED))
+
+        stored = await server.client.update(read, field_owner=OWNER, subresource="status")
+
+        assert stored == STORED
+        assert (server.request.method, path_of(server.request)) == ("PUT", f"{PATH}/a/status")
+        assert body_of(server.request) == read
+
+    async def test_without_version_is_refused(self, server: Server) -> None:
+        """It would overwrite whatever is there by now."""
+        with pytest.raises(ValueError, match=r"update ConfigMap ns/a: metadata\.resourceVersion"):
+            await server.client.update(manifest(), field_owner=OWNER)
+
+        assert server.transport.requests == []
+
+    async def test_overwrites_only_when_told_to(self, server: Server) -> None:
+        """Then the version is not sent, and the caller's manifest is not changed."""
+        read = manifest(resourceVersion="5")
+        server.script(json_response(STORED))
+
+        await server.client.update(read, field_owner=OWNER, overwrite=True)
+
+        assert body_of(server.request) == manifest()
+        assert read["metadata"]["resourceVersion"] == "5"
+
+
+class TestPreconditions:
+    """Patches of the object that was read, and of no other."""
+
+    async def test_of_a_json_patch_are_tests_that_come_first(self, server: Server) -> None:
+        """So that nothing is done before they hold."""
+        change = {"op": "remove", "path": "/data"}
+        server.script(json_response(STORED))
+
+        await server.client.patch_json(
+            CONFIG_MAP, KEY, [change], field_owner=OWNER, uid="u", resource_version="5"
+        )
+
+        assert body_of(server.request) == [
+            {"op": "test", "path": "/metadata/uid", "value": "u"},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
+            change,
+        ]
+
+    async def test_of_a_json_patch_that_do_not_hold(self, server: Server) -> None:
+        """A Conflict, not an invalid object: the caller reads again."""
+        server.script(status_response(422, "Invalid", "the server rejected our request"))
+
+        with pytest.raises(Conflict, match=r"^patch ConfigMap ns/a: the server rejected"):
+            await server.client.patch_json(CONFIG_MAP, KEY, [], field_owner=OWNER, uid="u")
+
+    async def test_do_not_hide_an_invalid_object(self, server: Server) -> None:
+        """It names its fields."""
+        details = {"causes": [{"field": "data", "reason": "FieldValueInvalid"}]}
+        server.script(status_response(422, "Invalid", details=details))
+
+        with pytest.raises(Invalid):
+            await server.client.patch_json(CONFIG_MAP, KEY, [], field_owner=OWNER, uid="u")
+
+    async def test_of_a_merge_patch_are_its_version(self, server: Server) -> None:
+        """Beside whatever else it changes in the metadata."""
+        patch = {"metadata": {"labels": {"a": "b"}}}
+        server.script(json_response(STORED), json_response(STORED))
+
+        await server.client.patch_merge(
+            CONFIG_MAP, KEY, patch, field_owner=OWNER, resource_version="5"
+        )
+        await server.client.patch_strategic(
+            CONFIG_MAP, KEY, patch, field_owner=OWNER, resource_version="5"
+        )
+
+        expected = {"metadata": {"labels": {"a": "b"}, "resourceVersion": "5"}}
+        assert [body_of(request) for request in server.requests] == [expected, expected]
+        assert patch == {"metadata": {"labels": {"a": "b"}}}
+
+    async def test_of_an_eviction(self, server: Server) -> None:
+        """The pod that was seen, in the version that was seen."""
+        server.script(json_response({}, 201))
+
+        await server.client.evict(KEY, uid="u", resource_version="5")
+
+        preconditions = body_of(server.request)["deleteOptions"]["preconditions"]
+        assert preconditions == {"uid": "u", "resourceVersion": "5"}
+
+
+async def test_strategic_merge_patch(server: Server) -> None:
+    """Under its media type."""
+    server.script(json_response(STORED))
+
+    await server.client.patch_strategic(POD, KEY, {"spec": {}}, field_owner=OWNER)
+
+    content_type = server.request.headers["Content-Type"]
+    assert content_type == "application/strategic-merge-patch+json"
+
+
+class TestScale:
+    """The subresource that many kinds share."""
+
+    async def test_is_read(self, server: Server) -> None:
+        """None when there is no such object."""
+        scale = {"kind": "Scale", "spec": {"replicas": 2}}
+        server.script(json_response(scale), status_response(404, "NotFound"))
+
+        found = await server.client.get_scale(CONFIG_MAP, KEY)
+        absent = await server.client.get_scale(CONFIG_MAP, KEY)
+
+        assert (found, absent) == (scale, None)
+        assert path_of(server.requests[0]) == f"{PATH}/a/scale"
+
+    async def test_is_set(self, server: Server) -> None:
+        """By a merge patch, which other fields of the scale do not hinder."""
+        server.script(json_response({"kind": "Scale"}))
+
+        await server.client.set_scale(CONFIG_MAP, KEY, 0, field_owner=OWNER, resource_version="5")
+
+        assert (server.request.method, path_of(server.request)) == ("PATCH", f"{PATH}/a/scale")
+        assert body_of(server.request) == {
+            "metadata": {"resourceVersion": "5"},
+            "spec": {"replicas": 0},
+        }
+
+    async def test_of_a_kind_that_has_none(self, server: Server) -> None:
+        """The path is not served: no object is missing."""
+        server.script(FakeResponse(404, b"404 page not found"))
+
+        with pytest.raises(NoKindMatch, match=r"^patch ConfigMap/scale ns/a: "):
+            await server.client.set_scale(CONFIG_MAP, KEY, 1, field_owner=OWNER)
+
+
+class TestDeleteCollection:
+    """DELETE of what a selector selects."""
+
+    async def test_selects_on_the_server(self, server: Server) -> None:
+        """With the options of a deletion; what was asked for is returned with its kind."""
+        item = {"metadata": {"name": "a", "namespace": "ns"}}
+        server.script(json_response({"kind": "ConfigMapList", "items": [item]}))
+
+        asked = await server.client.delete_collection(
+            CONFIG_MAP,
+            namespace="ns",
+            selector=labels_equal({"app": "x"}),
+            fields=fields_equal({"metadata.name": "a"}),
+            propagation=Propagation.ORPHAN,
+            grace_period=timedelta(seconds=5),
+        )
+
+        query, body = query_of(server.request), body_of(server.request)
+        assert asked == [{"apiVersion": "v1", "kind": "ConfigMap", **item}]
+        assert (server.request.method, path_of(server.request)) == ("DELETE", PATH)
+        assert (query["labelSelector"], query["fieldSelector"]) == ("app=x", "metadata.name=a")
+        assert (body["propagationPolicy"], body["gracePeriodSeconds"]) == ("Orphan", 5)
+
+    async def test_of_everything(self, server: Server) -> None:
+        """By that name only: a selector cannot be left out."""
+        server.script(json_response({"kind": "Status", "status": "Success"}))
+
+        asked = await server.client.delete_collection(
+            CONFIG_MAP, namespace="ns", selector=EVERYTHING
+        )
+
+        assert asked == []
+        assert "Selector" not in server.request.url
+
+    async def test_errors_say_where(self, server: Server) -> None:
+        """The kind and the namespace."""
+        server.script(status_response(403, "Forbidden"))
+
+        with pytest.raises(Forbidden, match=r"^delete selected ConfigMap in ns: "):
+            await server.client.delete_collection(CONFIG_MAP, namespace="ns", selector=EVERYTHING)
+
+
+@pytest.mark.parametrize("validation", Validation)
+@pytest.mark.parametrize("name", ["create", "update", "patch_json", "patch_merge", "set_scale"])
+async def test_field_validation(server: Server, name: str, validation: Validation) -> None:
+    """As asked; unknown fields are refused unless the caller says otherwise."""
+    attempts: dict[str, Callable[..., Awaitable[Any]]] = {
+        "create": partial(server.client.create, manifest()),
+        "update": partial(server.client.update, manifest(resourceVersion="5")),
+        "patch_json": partial(server.client.patch_json, CONFIG_MAP, KEY, []),
+        "patch_merge": partial(server.client.patch_merge, CONFIG_MAP, KEY, {}),
+        "set_scale": partial(server.client.set_scale, CONFIG_MAP, KEY, 1),
+    }
+    server.script(json_response(STORED), json_response(STORED))
+
+    await attempts[name](field_owner=OWNER)
+    await attempts[name](field_owner=OWNER, validation=validation)
+
+    sent = [query_of(request)["fieldValidation"] for request in server.requests]
+    assert sent == ["Strict", validation.value]
+
+
+async def test_a_subresource_is_read(server: Server) -> None:
+    """Named in errors too."""
+    server.script(json_response(STORED), status_response(403, "Forbidden"))
+
+    found = await server.client.get(POD, KEY, subresource="status")
+    with pytest.raises(Forbidden, match=r"^get Pod/status ns/a: "):
+        await server.client.get(POD, KEY, subresource="status")
+
+    assert found == STORED
+    assert path_of(server.requests[0]) == "/api/v1/namespaces/ns/pods/a/status"
+
+
+async def test_lists_select_by_fields(server: Server) -> None:
+    """Where the server can."""
+    server.script(_page())
+
+    await server.client.list(POD, fields=fields_equal({"spec.nodeName": "n"}))
+
+    assert query_of(server.request)["fieldSelector"] == "spec.nodeName=n"
+
+
+async def test_a_wrapper_stands_before_the_server(server: Server) -> None:
+    """The wrapped client is another one; the first is as it was."""
+    server.script(json_response(STORED))
+
+    class Absent:
+        def __init__(self, backend: Backend) -> None:
+            self.pages, self.watch = backend.pages, backend.watch
+            self.write, self.raw = backend.write, backend.raw
+
+        async def get(self, call: GetCall) -> None:
+            return None
+
+    absent = await server.client.wrapped(Absent).get(CONFIG_MAP, KEY)
+    found = await server.client.get(CONFIG_MAP, KEY)
+
+    assert (absent, found) == (None, STORED)
