@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -11,52 +11,147 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
 from smbpctl.runtime.clock import LoopClock, seeded_random
-from smbpctl.runtime.workqueue import KeyQueue, QueueShutDown, WorkQueue
+from smbpctl.runtime.event import Cause, Told, Trigger
+from smbpctl.runtime.workqueue import LOW_PRIORITY, MOST_CAUSES, KeyQueue, QueueShutDown, WorkQueue
 from test.support.virtual_time import run_virtual
 
 KEYS = st.sampled_from("abcd")
 # Few and coarse, so that equal moments are common; binary fractions, so that sums are exact.
 DELAYS = st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0, 2.0, 8.0])
 STEPS = st.sampled_from([0.25, 0.5, 1.0, 4.0])
+PRIORITIES = st.sampled_from([0, 0, 0, LOW_PRIORITY, LOW_PRIORITY, 7])
+CAUSES = st.one_of(
+    st.none(),
+    st.builds(
+        Cause,
+        st.sampled_from([Trigger.UPDATED, Trigger.DELETED]),
+        namespace=st.sampled_from(["", "ns"]),
+        name=st.sampled_from("xyz"),
+        resource_version=st.sampled_from("123"),
+    ),
+)
+PATIENCE = 2.0
+SHARE = 3
 
 AFTER_DELAY, AT_ONCE = 0, 1
 
 
+@dataclass
+class Item:
+    """A key that is ready, waits, or is owed a run."""
+
+    at: float
+    """When it is ready; the position among its like once it is."""
+    since: float
+    priority: int
+    order: tuple[int, int]
+    causes: list[Told] = field(default_factory=list[Told])
+
+    def note(self, now: float, cause: Cause | None) -> None:
+        if cause is None:
+            return
+        same = [index for index, (_, known) in enumerate(self.causes) if known.same_as(cause)]
+        if same:
+            self.causes[same[0]] = (now, cause)
+        else:
+            self.causes = [*self.causes[: MOST_CAUSES - 1], (now, cause)]
+
+
 class Model:
-    """One dict of moments, searched from end to end for every question."""
+    """A dict of items, searched from end to end for every question."""
 
     def __init__(self) -> None:
-        self.moments: dict[str, tuple[float, int, int]] = {}
-        self.running: dict[str, float] = {}
-        self.owed: dict[str, float] = {}
+        self.queued: dict[str, Item] = {}
+        self.running: dict[str, tuple[Item, float]] = {}
+        self.owed: dict[str, Item] = {}
+        self.holds: dict[str, int] = {}
+        self.passed_over = 0
         self.calls = 0
         self.closed = False
 
-    def ask(self, key: str, at: float, how: int) -> None:
-        self.calls += 1
+    def ask(self, key: str, at: float, now: float, priority: int, cause: Cause | None) -> None:
         if self.closed:
             return
-        if key in self.running:
-            self.owed[key] = min(at, self.owed.get(key, math.inf))
-        elif at < self.moments.get(key, (math.inf,))[0]:
-            self.moments[key] = (at, how, self.calls)
+        self.calls += 1
+        fresh = Item(at, at, priority, (AFTER_DELAY if at > now else AT_ONCE, self.calls))
+        if key in self.running or key in self.holds:
+            item = self.owed.setdefault(key, fresh)
+            item.at = min(at, item.at)
+            item.priority = max(priority, item.priority)
+        else:
+            item = self.queued.setdefault(key, fresh)
+            ready = item.at <= now
+            if priority > item.priority or (not ready and at < item.at):
+                fresh.priority = max(priority, item.priority)
+                fresh.at = now if ready else min(at, item.at)
+                fresh.since = item.since if ready else fresh.at
+                fresh.order = (AFTER_DELAY if fresh.at > now else AT_ONCE, self.calls)
+                fresh.causes = item.causes
+                item = self.queued[key] = fresh
+        item.note(now, cause)
 
     def ready(self, now: float) -> list[str]:
-        due = [(moment, key) for key, moment in self.moments.items() if moment[0] <= now]
-        return [key for _, key in sorted(due)]
+        """Return the ready keys: highest priority first, then those ready longest."""
+        due = [key for key, item in self.queued.items() if item.at <= now]
+        return sorted(due, key=lambda key: (-self.queued[key].priority, *self.line(key)))
+
+    def line(self, key: str) -> tuple[float, tuple[int, int]]:
+        return (self.queued[key].at, self.queued[key].order)
+
+    def longest(self, now: float) -> list[str]:
+        """Return the ready keys, those ready longest first."""
+        return sorted(self.ready(now), key=lambda key: self.queued[key].at)
+
+    def next(self, now: float) -> str | None:
+        ready = self.ready(now)
+        if not ready:
+            return None
+        oldest = self.longest(now)[0]
+        # Of one priority the order of the line decides, also between equal moments.
+        passes_over = self.queued[oldest].priority != self.queued[ready[0]].priority
+        if passes_over and now >= self.queued[oldest].at + PATIENCE:
+            self.passed_over += 1
+            if self.passed_over == SHARE:
+                self.passed_over = 0
+                return oldest
+        return ready[0]
 
     def start(self, key: str, now: float) -> None:
-        del self.moments[key]
-        self.running[key] = now
+        self.running[key] = (self.queued.pop(key), now)
 
     def end(self, key: str, now: float) -> None:
         del self.running[key]
-        if key in self.owed:
-            at = self.owed.pop(key)
-            self.ask(key, max(at, now), AFTER_DELAY if at > now else AT_ONCE)
+        self.settle(key, now)
+
+    def hold(self, key: str) -> None:
+        if self.closed:
+            return
+        self.holds[key] = self.holds.get(key, 0) + 1
+        if key in self.queued:
+            self.owed[key] = self.queued.pop(key)
+
+    def unhold(self, key: str, now: float) -> None:
+        if key in self.holds:
+            self.holds[key] -= 1
+            if not self.holds[key]:
+                del self.holds[key]
+                self.settle(key, now)
+
+    def settle(self, key: str, now: float) -> None:
+        if key in self.owed and key not in self.running and key not in self.holds:
+            self.calls += 1
+            item = self.owed.pop(key)
+            item.at = item.since = max(item.at, now)
+            item.order = (AFTER_DELAY if item.at > now else AT_ONCE, self.calls)
+            self.queued[key] = item
+
+    def shut_down(self) -> None:
+        self.closed = True
+        for place in (self.queued, self.owed, self.holds):
+            place.clear()
 
     def next_ready_at(self, now: float) -> float | None:
-        return min((max(now, moment[0]) for moment in self.moments.values()), default=None)
+        return min((max(now, item.at) for item in self.queued.values()), default=None)
 
 
 class KernelMachine(RuleBasedStateMachine):
@@ -64,52 +159,83 @@ class KernelMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue: KeyQueue[str] = KeyQueue()
+        self.queue: KeyQueue[str] = KeyQueue(patience=timedelta(seconds=PATIENCE), share=SHARE)
         self.model = Model()
         self.now = 1000.0
         self.unserved: set[str] = set()
+        # How many more pops may pass over a key that has been ready for too long.
+        self.bounds: dict[str, tuple[tuple[float, tuple[int, int]], int]] = {}
 
     @rule(seconds=STEPS)
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(key=KEYS)
-    def add(self, key: str) -> None:
-        self.queue.add(key, self.now)
-        self.model.ask(key, self.now, AT_ONCE)
+    @rule(key=KEYS, priority=PRIORITIES, cause=CAUSES)
+    def add(self, key: str, priority: int, cause: Cause | None) -> None:
+        self.queue.add(key, self.now, priority, cause)
+        self.model.ask(key, self.now, self.now, priority, cause)
         self._owe(key)
 
-    @rule(key=KEYS, delay=DELAYS)
-    def add_after(self, key: str, delay: float) -> None:
-        self.queue.add_after(key, delay, self.now)
-        how = AFTER_DELAY if delay > 0 else AT_ONCE
-        self.model.ask(key, self.now + max(0.0, delay), how)
+    @rule(key=KEYS, delay=DELAYS, priority=PRIORITIES, cause=CAUSES)
+    def add_after(self, key: str, delay: float, priority: int, cause: Cause | None) -> None:
+        self.queue.add_after(key, delay, self.now, priority, cause)
+        self.model.ask(key, self.now + max(0.0, delay), self.now, priority, cause)
         self._owe(key)
 
     @rule(key=KEYS, times=st.integers(10, 80))
     def add_earlier_and_earlier(self, key: str, times: int) -> None:
-        """Leave many stale entries in the heap, so that it is rebuilt."""
+        """Leave many stale tickets in a heap, so that it is rebuilt."""
         for count in range(times, 0, -1):
-            self.add_after(key, 0.25 * count)
+            self.add_after(key, 0.25 * count, 0, None)
+
+    @rule(key=KEYS, first=st.integers(1, 3), times=st.integers(10, 80))
+    def add_higher_and_higher(self, key: str, first: int, times: int) -> None:
+        """Leave stale tickets on many levels, so that empty ones are dropped."""
+        for priority in range(first, first + times):
+            self.add(key, priority, None)
+
+    @rule(key=KEYS, times=st.integers(10, 80))
+    def hold_and_unhold(self, key: str, times: int) -> None:
+        """Leave many stale tickets on one level, so that its lines are made anew."""
+        for _ in range(times):
+            self.hold(key)
+            self.unhold(key)
+
+    @rule(key=KEYS)
+    def hold(self, key: str) -> None:
+        self.queue.hold(key)
+        self.model.hold(key)
+
+    @rule(key=KEYS)
+    def unhold(self, key: str) -> None:
+        self.queue.unhold(key, self.now)
+        self.model.unhold(key, self.now)
 
     @rule()
     def pop(self) -> None:
-        expected = self.model.ready(self.now)
+        ready = self.model.longest(self.now)
+        expected = self.model.next(self.now)
+        self._expect_within_bounds(ready)
 
         key = self.queue.pop(self.now)
 
-        assert key == (expected[0] if expected else None)
+        assert key == expected
         if key is not None:
             assert key not in self.model.running, "a key ran twice at once"
-            assert self.queue.waited(key) == self.now - self.model.moments[key][0]
+            assert key not in self.model.holds, "a held key ran"
+            item = self.model.queued[key]
+            assert self.queue.waited(key) == self.now - item.since
+            assert self.queue.priority(key) == item.priority
+            assert list(self.queue.causes(key)) == item.causes
             self.model.start(key, self.now)
             self.unserved.discard(key)
+            self._no_key_starves(key)
 
     @precondition(lambda self: self.model.running)
     @rule(data=st.data())
     def done(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.model.running)))
-        started = self.model.running[key]
+        _, started = self.model.running[key]
 
         seconds = self.queue.done(key, self.now)
 
@@ -120,10 +246,9 @@ class KernelMachine(RuleBasedStateMachine):
     @rule()
     def shut_down(self) -> None:
         self.queue.shut_down()
-        self.model.closed = True
-        self.model.moments.clear()
-        self.model.owed.clear()
+        self.model.shut_down()
         self.unserved.clear()
+        self.bounds.clear()
 
     # Not invariants, because both tidy up the heap: the other rules must not depend on that.
     @rule()
@@ -132,7 +257,7 @@ class KernelMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(0, 3))
     def release(self, limit: int) -> None:
-        before = len(self.queue._ready)
+        before = self.queue.release(self.now, 0)
 
         known = self.queue.release(self.now, limit)
 
@@ -140,19 +265,27 @@ class KernelMachine(RuleBasedStateMachine):
 
     @invariant()
     def says_what_the_model_says(self) -> None:
-        assert self.queue.ready_count(self.now) == len(self.model.ready(self.now))
-        assert self.queue.running_since() == list(self.model.running.values())
+        ready = self.model.ready(self.now)
+        priorities = [self.model.queued[key].priority for key in ready]
+        assert self.queue.ready_count(self.now) == len(ready)
+        assert self.queue.ready_counts(self.now) == {p: priorities.count(p) for p in priorities}
+        started = sorted(started for _, started in self.model.running.values())
+        assert sorted(self.queue.running_since()) == started
+        assert self.queue.held_count() == len(self.model.holds)
         assert self.queue.closed == self.model.closed
 
     @invariant()
-    def a_key_is_in_one_place(self) -> None:
-        places = [*self.queue._ready, *self.queue._waiting, *self.queue._running]
+    def a_key_has_one_entry(self) -> None:
+        known = {*self.model.queued, *self.model.running, *self.model.holds}
 
-        assert len(places) == len(set(places))
-        assert self.queue._owed.keys() <= self.queue._running.keys()
+        assert self.queue._entries.keys() == known
+        assert all(entry.key == key for key, entry in self.queue._entries.items())
 
     def teardown(self) -> None:
         """Whatever was done, time and workers bring out all that is owed, and then nothing."""
+        for key in list(self.model.holds):
+            for _ in range(self.model.holds[key]):
+                self.unhold(key)
         for _ in range(4 * len("abcd")):
             self.now += 100.0
             self.pop()
@@ -161,15 +294,60 @@ class KernelMachine(RuleBasedStateMachine):
                 self.model.end(key, self.now)
         assert self.unserved == set()
         assert self.queue.next_ready_at(self.now) is None
-        assert self.queue.running_since() == []
+        assert self.queue._entries == {}
 
     def _owe(self, key: str) -> None:
         if not self.model.closed:
             self.unserved.add(key)
 
+    def _expect_within_bounds(self, ready: list[str]) -> None:
+        """Note for each key that has been ready for too long how many pops it is away at most."""
+        for ahead, key in enumerate(ready):
+            position = self.model.line(key)
+            known = self.bounds.get(key)
+            if self.now < position[0] + PATIENCE:
+                self.bounds.pop(key, None)
+            elif known is None or known[0] != position:
+                self.bounds[key] = (position, SHARE * (ahead + 1))
+
+    def _no_key_starves(self, popped: str) -> None:
+        self.bounds.pop(popped, None)
+        for key, (position, left) in list(self.bounds.items()):
+            if key not in self.model.queued or self.model.line(key) != position:
+                del self.bounds[key]
+            else:
+                assert left > 1, f"{key} starves"
+                self.bounds[key] = (position, left - 1)
+
 
 KernelMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 TestKernel = KernelMachine.TestCase
+
+
+@given(
+    waiting=st.integers(1, 12),
+    flood=st.lists(st.integers(1, 4), min_size=1, max_size=6),
+    priorities=st.lists(st.sampled_from([LOW_PRIORITY, -1, 0, 3]), min_size=1, max_size=6),
+)
+def test_no_flood_of_urgent_keys_starves_the_others(
+    waiting: int, flood: list[int], priorities: list[int]
+) -> None:
+    """Keys of whatever priority come out within the stated bound while higher ones keep coming."""
+    queue: KeyQueue[object] = KeyQueue(patience=timedelta(seconds=PATIENCE), share=SHARE)
+    for number in range(waiting):
+        queue.add(number, 0.0, priorities[number % len(priorities)])
+    now, left, urgent = PATIENCE, set(range(waiting)), 0
+    for turn in range(SHARE * waiting):
+        for _ in range(flood[turn % len(flood)]):
+            urgent += 1
+            queue.add(f"urgent-{urgent}", now, 9)
+        now += 0.125
+        key = queue.pop(now)
+        assert key is not None
+        queue.done(key, now)
+        left -= {key}
+
+    assert left == set()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from smbpctl.runtime.event import Created, Deleted, Event, Generic, Updated
-from smbpctl.runtime.meta import GroupVersionKind, ObjectMeta, StoredObject
+from smbpctl.runtime.event import Cause, Created, Deleted, Event, Generic, Trigger, Updated
+from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, ObjectMeta, StoredObject
 
 CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
 
@@ -43,3 +43,31 @@ class TestEvent:
 
         with pytest.raises(AttributeError):
             setattr(event, field, an_object("3"))
+
+
+class TestCause:
+    """What woke a key."""
+
+    def test_it_names_the_object(self) -> None:
+        """As people write it: what happened, kind, key and version."""
+        cause = Cause(Trigger.UPDATED, CONFIG_MAP, "ns", "a", "42")
+
+        assert str(cause) == "updated ConfigMap ns/a@42"
+        assert cause.key == ObjectKey("ns", "a")
+
+    def test_it_need_not_have_an_object(self) -> None:
+        """A retry has none."""
+        assert str(Cause(Trigger.RETRY)) == "retry"
+
+    def test_it_says_the_same_of_another_version(self) -> None:
+        """Kind, key and trigger decide: two changes of one object are one cause."""
+        cause = Cause(Trigger.UPDATED, CONFIG_MAP, "ns", "a", "1")
+        others = [
+            Cause(Trigger.DELETED, CONFIG_MAP, "ns", "a", "1"),
+            Cause(Trigger.UPDATED, None, "ns", "a", "1"),
+            Cause(Trigger.UPDATED, CONFIG_MAP, "", "a", "1"),
+            Cause(Trigger.UPDATED, CONFIG_MAP, "ns", "b", "1"),
+        ]
+
+        assert cause.same_as(Cause(Trigger.UPDATED, CONFIG_MAP, "ns", "a", "2"))
+        assert not any(cause.same_as(other) for other in others)

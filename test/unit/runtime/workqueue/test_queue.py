@@ -1,4 +1,4 @@
-"""The queue of keys: kernel rules by example, and what the waiting around them adds."""
+"""What the waiting around the kernel adds: order of getters, timers, cancellation, metrics."""
 
 import asyncio
 import functools
@@ -10,257 +10,15 @@ import pytest
 
 from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
 from smbpctl.runtime.clock import LoopClock, TimerHandle, seeded_random
+from smbpctl.runtime.event import Cause, Trigger
 from smbpctl.runtime.metrics import Metrics
-from smbpctl.runtime.workqueue import KeyQueue, QueueShutDown, WorkQueue
+from smbpctl.runtime.workqueue import LOW_PRIORITY, QueueShutDown, WorkQueue
 from test.support.virtual_time import run_virtual
 
 
 def seconds(number: float) -> timedelta:
     """Return a duration."""
     return timedelta(seconds=number)
-
-
-def drain(queue: KeyQueue[str], now: float) -> list[str]:
-    """Pop whatever is ready."""
-    keys: list[str] = []
-    while (key := queue.pop(now)) is not None:
-        keys.append(key)
-    return keys
-
-
-class TestKeyQueue:
-    def test_keys_come_out_in_the_order_in_which_they_were_added(self) -> None:
-        """Ready keys are first in, first out; adding one again does not move it."""
-        queue: KeyQueue[str] = KeyQueue()
-        for key in ("b", "a", "c", "b", "a"):
-            queue.add(key, 0.0)
-
-        keys = drain(queue, 0.0)
-
-        assert keys == ["b", "a", "c"]
-
-    def test_a_running_key_is_not_handed_out_again(self) -> None:
-        """A key added while it runs is owed one more run, which begins only after `done`."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("a", 0.0)
-        queue.pop(0.0)
-        queue.add("a", 1.0)
-        queue.add("a", 2.0)
-
-        while_running = queue.pop(3.0)
-        queue.done("a", 4.0)
-        after = drain(queue, 4.0)
-
-        assert while_running is None
-        assert after == ["a"]
-
-    def test_a_key_that_is_owed_a_run_goes_to_the_end_of_the_line(self) -> None:
-        """A busy key does not overtake those that became ready during its run."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("busy", 0.0)
-        queue.pop(0.0)
-        queue.add("busy", 1.0)
-        queue.add("other", 2.0)
-        queue.done("busy", 3.0)
-
-        keys = drain(queue, 3.0)
-
-        assert keys == ["other", "busy"]
-
-    def test_a_delayed_key_is_ready_at_its_moment_and_not_before(self) -> None:
-        """`next_ready_at` tells when `pop` will succeed, and it does so exactly then."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("a", 5.0, 10.0)
-
-        moment = queue.next_ready_at(10.0)
-        before, then = queue.pop(14.999), queue.pop(15.0)
-
-        assert moment == 15.0
-        assert before is None
-        assert then == "a"
-
-    @pytest.mark.parametrize(("first", "second"), [(5.0, 2.0), (2.0, 5.0)])
-    def test_the_earliest_of_several_moments_counts(self, first: float, second: float) -> None:
-        """The order in which delays are asked for makes no difference, and the key runs once."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("a", first, 0.0)
-        queue.add_after("a", second, 0.0)
-
-        keys = drain(queue, 2.0)
-        queue.done("a", 2.0)
-
-        assert keys == ["a"]
-        assert queue.next_ready_at(2.0) is None
-
-    def test_adding_at_once_takes_the_place_of_a_delay(self) -> None:
-        """What is ready now need not come again when its former delay ends."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("a", 5.0, 0.0)
-        queue.add("a", 1.0)
-        queue.pop(1.0)
-        queue.done("a", 1.0)
-
-        assert queue.pop(100.0) is None
-
-    def test_a_ready_key_ignores_delays(self) -> None:
-        """A delay asked for while the key is ready is later than now, so it is merged."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("a", 0.0)
-        queue.add_after("a", 5.0, 0.0)
-        queue.pop(0.0)
-        queue.done("a", 0.0)
-
-        assert queue.pop(100.0) is None
-
-    def test_a_delay_asked_for_during_a_run_is_kept_until_after_it(self) -> None:
-        """This is how a reconciler asks to come back; the earliest such delay counts."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("a", 0.0)
-        queue.pop(0.0)
-        queue.add_after("a", 9.0, 0.0)
-        queue.add_after("a", 5.0, 0.0)
-        queue.add_after("a", 7.0, 0.0)
-        queue.done("a", 1.0)
-
-        assert queue.next_ready_at(1.0) == 5.0
-
-    def test_a_delay_that_ends_during_the_run_is_owed_when_the_run_is_done(self) -> None:
-        """The key becomes ready when its run is done, not when its delay ended."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("a", 0.0)
-        queue.pop(0.0)
-        queue.add_after("a", 1.0, 0.0)
-        queue.add("b", 5.0)
-        queue.done("a", 6.0)
-
-        keys = drain(queue, 6.0)
-
-        assert keys == ["b", "a"]
-
-    @pytest.mark.parametrize("delay", [0.0, -3.0])
-    def test_no_delay_is_an_add(self, delay: float) -> None:
-        """A delay of zero or less makes the key ready in the order of the calls."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("a", 7.0)
-        queue.add_after("b", delay, 7.0)
-        queue.add("c", 7.0)
-
-        keys = drain(queue, 7.0)
-
-        assert keys == ["a", "b", "c"]
-
-    def test_ended_delays_and_added_keys_share_one_line(self) -> None:
-        """The key that has been ready longest comes first, wherever it comes from."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("ended at 4", 4.0, 0.0)
-        queue.add_after("ended at 2", 2.0, 0.0)
-        queue.add("added at 1", 1.0)
-        queue.add("added at 3", 3.0)
-
-        keys = drain(queue, 10.0)
-
-        assert keys == ["added at 1", "ended at 2", "added at 3", "ended at 4"]
-
-    @pytest.mark.parametrize("limit", [0, 1, 2, 3, 9])
-    def test_the_portions_in_which_delays_are_noticed_do_not_matter(self, limit: int) -> None:
-        """`release` changes what is known to be ready, never the order or what is ready."""
-        queue: KeyQueue[str] = KeyQueue()
-        for number in (2, 0, 1):
-            queue.add_after(f"key {number}", 1.0 + number, 0.0)
-        queue.add("last", 5.0)
-
-        known = queue.release(5.0, limit)
-        count = queue.ready_count(5.0)
-        keys = drain(queue, 5.0)
-
-        assert known == 1 + min(limit, 3)
-        assert count == 4
-        assert keys == ["key 0", "key 1", "key 2", "last"]
-
-    def test_a_key_whose_delay_ended_unnoticed_keeps_its_place(self) -> None:
-        """Adding a key that is ready already does not move it, noticed or not."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("early", 1.0, 0.0)
-        queue.add("middle", 2.0)
-        queue.add("early", 3.0)
-
-        keys = drain(queue, 3.0)
-
-        assert keys == ["early", "middle"]
-
-    def test_only_what_was_popped_can_be_done(self) -> None:
-        """A key given back twice is an error of the caller and changes nothing."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add("a", 0.0)
-
-        with pytest.raises(ValueError, match="'a' is not running"):
-            queue.done("a", 0.0)
-
-        assert queue.pop(0.0) == "a"
-
-    def test_durations_are_told(self) -> None:
-        """`waited` counts from the moment of being ready, `done` from the start of the run."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("a", 2.0, 0.0)
-        queue.pop(5.0)
-
-        waited = queue.waited("a")
-        worked = queue.done("a", 11.0)
-
-        assert waited == 3.0
-        assert worked == 6.0
-
-    def test_shutdown_drops_all_but_the_running_keys(self) -> None:
-        """What runs may end; what is ready, waiting, owed or added later is gone."""
-        queue: KeyQueue[str] = KeyQueue()
-        for key in ("running", "ready"):
-            queue.add(key, 0.0)
-        queue.pop(0.0)
-        queue.add("running", 0.0)
-        queue.add_after("waiting", 1.0, 0.0)
-
-        queue.shut_down()
-        queue.add("late", 0.0)
-        queue.add_after("late", 1.0, 0.0)
-        queue.done("running", 1.0)
-
-        assert queue.closed
-        assert queue.pop(100.0) is None
-        assert queue.next_ready_at(100.0) is None
-        assert queue.running_since() == []
-
-    def test_stale_entries_do_not_pile_up(self) -> None:
-        """A key that asks for a far delay and is woken early, for ever, takes bounded memory."""
-        queue: KeyQueue[int] = KeyQueue()
-        for now in range(10_000):
-            key = now % 10
-            queue.add(key, now)
-            queue.pop(now)
-            queue.add_after(key, 1e6, now)
-            queue.done(key, now)
-
-        assert len(queue._heap) <= 2 * 10 + 33
-        assert queue.next_ready_at(10_000) == 9_990 + 1e6
-
-    def test_a_stale_entry_does_not_bring_others_forward(self) -> None:
-        """The moment of a delay that was overtaken says nothing about the next delay."""
-        queue: KeyQueue[str] = KeyQueue()
-        queue.add_after("overtaken", 1.0, 0.0)
-        queue.add_after("late", 9.0, 0.0)
-        queue.add("overtaken", 0.0)
-
-        keys = drain(queue, 5.0)
-
-        assert keys == ["overtaken"]
-
-    def test_keys_need_not_be_comparable(self) -> None:
-        """Equal moments are told apart by the order of the calls, never by comparing keys."""
-        queue: KeyQueue[object] = KeyQueue()
-        first, second = object(), object()
-        queue.add_after(first, 1.0, 0.0)
-        queue.add_after(second, 1.0, 0.0)
-
-        assert [queue.pop(1.0), queue.pop(1.0)] == [first, second]
 
 
 class WatchedClock:
@@ -537,7 +295,7 @@ class TestWorkQueue:
             while taken < 10_000:
                 queue.done(await queue.get())
                 taken += 1
-                moved.add(len(queue._kernel._ended))
+                moved.add(len(queue._kernel._levels[0].ended))
 
         async with asyncio.TaskGroup() as group:
             group.create_task(work())
@@ -690,13 +448,135 @@ class TestWorkQueue:
         await clock.sleep(seconds(4))
         queue.done(await queue.get())
 
-        assert value("depth", priority="") == 2
+        assert value("depth", priority="0") == 2
         assert value("adds_total") == 4
         assert value("retries_total") == 1
         assert value("queue_duration_seconds_sum") == 3 + 7
         assert value("work_duration_seconds_count") == 1
         assert value("unfinished_work_seconds") == 4
         assert value("longest_running_processor_seconds") == 4
+
+    @virtual
+    async def test_urgent_keys_come_first_and_keep_their_priority(self) -> None:
+        """The priority a key was handed out with is known while it runs, for its requeue."""
+        queue = a_queue()
+        queue.add("listed", priority=LOW_PRIORITY)
+        queue.add("changed")
+
+        order = [await queue.get(), await queue.get()]
+
+        assert order == ["changed", "listed"]
+        assert [queue.priority(key) for key in order] == [0, LOW_PRIORITY]
+
+    @virtual
+    async def test_why_a_key_runs_is_known_while_it_runs(self) -> None:
+        """Causes come with the moment at which they were told, and are gone with the run."""
+        queue, clock = a_queue(), LoopClock()
+        began = clock.monotonic()
+        created, deleted = Cause(Trigger.CREATED, name="a"), Cause(Trigger.DELETED, name="a")
+        queue.add("a", cause=created)
+        await clock.sleep(seconds(2))
+        queue.add_after("a", seconds(5), cause=deleted)
+        await queue.get()
+
+        causes = queue.causes("a")
+        queue.done("a")
+        queue.add("a")
+        await queue.get()
+
+        assert causes == ((began, created), (began + 2, deleted))
+        assert queue.causes("a") == ()
+
+    @virtual
+    async def test_a_held_key_comes_when_it_is_let_go(self) -> None:
+        """No worker is blocked meanwhile: other keys are handed out."""
+        queue = a_queue()
+        queue.add("a")
+        await queue.get()
+        queue.hold("a")
+        queue.add("a")
+        queue.done("a")
+        queue.add("b")
+        async with asyncio.TaskGroup() as group:
+            other = group.create_task(queue.get())
+            waiting = group.create_task(queue.get())
+            await settle()
+            early, held = waiting.done(), queue.held
+
+            queue.unhold("a")
+
+        assert (early, held, queue.held) == (False, 1, 0)
+        assert [other.result(), waiting.result()] == ["b", "a"]
+
+    @virtual
+    async def test_a_getter_whose_key_is_held_meanwhile_keeps_its_place(self) -> None:
+        """Woken for a key that it cannot have, it is still the first in the line."""
+        queue = a_queue()
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(queue.get())
+            second = group.create_task(queue.get())
+            await settle()
+            queue.add("held")
+            queue.hold("held")
+            await settle()
+            early = (first.done(), second.done())
+            queue.add("a")
+            queue.add("b")
+
+        assert early == (False, False)
+        assert [first.result(), second.result()] == ["a", "b"]
+
+    @virtual
+    async def test_a_getter_whose_key_is_held_ends_with_the_queue(self) -> None:
+        """Shutting down tells it whatever it waited for."""
+        queue = a_queue()
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(_ended(queue))
+            await settle()
+            queue.add("held")
+            queue.hold("held")
+            await settle()
+            queue.shut_down()
+            queue.unhold("held")
+
+        assert waiting.result()
+
+    @virtual
+    async def test_depth_is_told_by_priority(self) -> None:
+        """A level that was seen stays visible at zero; the plain level is always there."""
+        metrics = Metrics()
+        queue = a_queue(metrics=metrics)
+
+        def depth(priority: int) -> float | None:
+            labels = {"name": "echo", "controller": "echo", "priority": str(priority)}
+            return metrics.registry.get_sample_value("workqueue_depth", labels)
+
+        before = (depth(0), depth(LOW_PRIORITY))
+        queue.add("a", priority=LOW_PRIORITY)
+        queue.add("b", priority=LOW_PRIORITY)
+        queue.add("c")
+        filled = (depth(0), depth(LOW_PRIORITY))
+        for _ in range(3):
+            queue.done(await queue.get())
+
+        assert before == (0, None)
+        assert filled == (1, 2)
+        assert (depth(0), depth(LOW_PRIORITY)) == (0, 0)
+
+    @virtual
+    async def test_priorities_without_end_share_one_label(self) -> None:
+        """Priorities are numbers of the embedder's choice: labels must stay few."""
+        metrics = Metrics()
+        queue = a_queue(metrics=metrics)
+        for number in range(40):
+            queue.add(number, priority=number)
+
+        (depths,) = [f for f in metrics.registry.collect() if f.name == "workqueue_depth"]
+        by_label = {sample.labels["priority"]: sample.value for sample in depths.samples}
+
+        assert len(by_label) == 25 + 1
+        assert by_label["exceeded_cardinality_limit"] == 15
+        assert sum(by_label.values()) == 40
 
 
 async def _ended(queue: WorkQueue[Any]) -> bool:
