@@ -58,6 +58,7 @@ def in_use() -> Metrics:
     informer.watch(FakeInformer())
     informer.relisted("expired")
     metrics.leader("echo")
+    metrics.read_your_writes_waited("seen", 0.1)
     metrics.request("GET", "10.0.0.1:6443", 200)
     return metrics
 

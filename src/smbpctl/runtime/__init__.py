@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from smbpctl.runtime.apply import Absent, Adopt, Applier, Existing
     from smbpctl.runtime.cache import Cache
     from smbpctl.runtime.client import Client
+    from smbpctl.runtime.cluster import Cluster
     from smbpctl.runtime.controller import Controller
     from smbpctl.runtime.discovery import OptionalKind
     from smbpctl.runtime.errors import ApiStatusError, Conflict, TerminalError, TransportError
     from smbpctl.runtime.finalizer import add_finalizer, has_finalizer, remove_finalizer
     from smbpctl.runtime.informer import Form
+    from smbpctl.runtime.leader import LeaderElection
     from smbpctl.runtime.manager import Manager, ManagerOptions, Phase, Runnable
     from smbpctl.runtime.meta import (
         GroupVersionKind,
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = [  # noqa: RUF022 - grouped by what one is about to do, not sorted
     # run
+    "Cluster",
     "ClusterConfig",
+    "LeaderElection",
     "Manager",
     "ManagerOptions",
     "Phase",
@@ -80,11 +84,13 @@ _NAMES_BY_MODULE = {
     "apply": ("Absent", "Adopt", "Applier", "Existing"),
     "cache": ("Cache",),
     "client": ("Client",),
+    "cluster": ("Cluster",),
     "controller": ("Controller",),
     "discovery": ("OptionalKind",),
     "errors": ("ApiStatusError", "Conflict", "TerminalError", "TransportError"),
     "finalizer": ("add_finalizer", "has_finalizer", "remove_finalizer"),
     "informer": ("Form",),
+    "leader": ("LeaderElection",),
     "manager": ("Manager", "ManagerOptions", "Phase", "Runnable"),
     "meta": (
         *("GroupVersionKind", "LabelSelector", "Manifest"),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 from smbpctl.runtime.cache import Cache
-from smbpctl.runtime.client import Client
+from smbpctl.runtime.client import Client, Fence
 from smbpctl.runtime.clock import Clock, Random
+from smbpctl.runtime.consistency import Gate, WriteLedger
 from smbpctl.runtime.discovery import Discovery
 from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.transport import ClusterConfig, HttpTransport, Transport
@@ -18,13 +19,16 @@ class Cluster:
     """The parts a controller needs of one API server: read from `cache`, write by `client`.
 
     The cache holds the kinds that were registered, and only while it is run (by a manager).
-    `client` reads live. Several clusters live side by side in one process.
+    `client` reads live; what it writes is read from the cache at once, and `gate` tells a
+    controller how long the next run of a key has to wait for that. Several clusters live side by
+    side in one process.
     """
 
     transport: Transport
     discovery: Discovery
     client: Client
     cache: Cache
+    gate: Gate
 
     @classmethod
     def open(
@@ -37,6 +41,7 @@ class Cluster:
         namespace: str = "",
         field_owners: Collection[str] = (),
         user_agent: str = "smbpctl-runtime",
+        fence: Fence | None = None,
     ) -> "Cluster":
         """Compose a cluster reached over the network; nothing is connected until it is used.
 
@@ -50,6 +55,7 @@ class Cluster:
             metrics=metrics,
             namespace=namespace,
             field_owners=field_owners,
+            fence=fence,
         )
 
     @classmethod
@@ -62,15 +68,18 @@ class Cluster:
         metrics: Metrics,
         namespace: str = "",
         field_owners: Collection[str] = (),
+        fence: Fence | None = None,
     ) -> "Cluster":
         """Compose a cluster over any transport, an in-memory one included.
 
         The cache sees `namespace`, or all when it is empty. `field_owners` are the names under
         which this process applies objects: the cache keeps the fields they own, without which
-        an apply that changes nothing cannot be left out.
+        an apply that changes nothing cannot be left out. Every write asks `fence`.
         """
         discovery = Discovery(transport, clock=clock)
-        client = Client(transport, discovery, metrics=metrics)
+        ledger = WriteLedger(clock=clock)
+        client = Client(transport, discovery, metrics=metrics, fence=fence, observer=ledger)
+        gate = Gate(clock=clock, random=random, live=client, metrics=metrics)
         cache = Cache(
             client,
             discovery,
@@ -79,8 +88,10 @@ class Cluster:
             namespace=namespace,
             field_owners=frozenset(field_owners),
             metrics=metrics,
+            gate=gate,
         )
-        return cls(transport, discovery, client, cache)
+        ledger.bind(cache)
+        return cls(transport, discovery, client, cache, gate)
 
     async def close(self) -> None:
         """Close every connection; harmless when repeated. Stop what uses them first."""

@@ -21,8 +21,8 @@ class KindView:
     __slots__ = ("_decoders", "_field_owners", "informer", "overlay")
 
     def __init__(self, informer: Informer, *, field_owners: frozenset[str] = frozenset()) -> None:
-        self.informer = informer
-        self.overlay = Overlay(informer.store)
+        self.informer: Informer = informer
+        self.overlay: Overlay = Overlay(informer.store)
         self._field_owners = field_owners
         # By form, which may be raised until the informer starts.
         self._decoders: dict[Form, ObjectDecoder] = {}

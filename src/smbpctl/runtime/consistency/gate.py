@@ -41,12 +41,12 @@ class Wait:
     __slots__ = ("_call", "began", "needs", "not_before", "over", "read_live", "timer")
 
     def __init__(self, needs: list[Need], not_before: float, began: float) -> None:
-        self.needs = needs
-        self.not_before = not_before
-        self.began = began
+        self.needs: list[Need] = needs
+        self.not_before: float = not_before
+        self.began: float = began
         self.timer: TimerHandle | None = None
-        self.over = False
-        self.read_live = False
+        self.over: bool = False
+        self.read_live: bool = False
         self._call: Callable[[], None] | None = None
 
     def when_over(self, call: Callable[[], None]) -> None:

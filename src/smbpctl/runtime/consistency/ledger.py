@@ -80,11 +80,11 @@ class WriteLedger:
         if stored is None:
             identity = identity_of(body)
             if identity.uid and identity.resource_version:
-                self._waited_for(scope, write, self._changed(scope, write, identity))
+                _wait_for(scope, self._changed(scope, write, identity))
         elif not scope.admits(stored):
             scope.overlay.forget(stored.key)
         else:
-            self._waited_for(scope, write, scope.overlay.wrote(stored))
+            _wait_for(scope, scope.overlay.wrote(stored))
 
     def _changed(self, scope: Scope, write: Write, identity: Identity) -> Pending | None:
         # Content that cannot be shown: a subresource of a kind of its own, another API version.
@@ -97,15 +97,17 @@ class WriteLedger:
         stored = _decoded(scope, body)
         if stored is not None and stored.meta.deletion_timestamp is not None:
             if scope.admits(stored):
-                self._waited_for(scope, write, scope.overlay.wrote(stored))
+                _wait_for(scope, scope.overlay.wrote(stored))
             return
         uid = stored.meta.uid if stored is not None else identity_of(body).uid
         moment = f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}"
-        self._waited_for(scope, write, scope.overlay.deleting(write.key, uid, moment))
+        _wait_for(scope, scope.overlay.deleting(write.key, uid, moment))
 
-    def _waited_for(self, scope: Scope, write: Write, pending: Pending | None) -> None:
-        if pending is not None:
-            _need(Need(scope, write.key, pending))
+
+def _wait_for(scope: Scope, pending: Pending | None) -> None:
+    if pending is not None:
+        # Not the key of the write: the server may have chosen the name.
+        _need(Need(scope, pending.key, pending))
 
 
 def _need(need: Need) -> None:

@@ -39,14 +39,14 @@ class Pending:
     __slots__ = ("absent", "deletion", "key", "lost", "settled", "stored", "uid", "version")
 
     def __init__(self, key: ObjectKey, uid: str, version: str) -> None:
-        self.key = key
-        self.uid = uid
-        self.version = version
+        self.key: ObjectKey = key
+        self.uid: str = uid
+        self.version: str = version
         self.stored: StoredObject | None = None
-        self.deletion = ""
-        self.absent = False
-        self.lost = False
-        self.settled = False
+        self.deletion: str = ""
+        self.absent: bool = False
+        self.lost: bool = False
+        self.settled: bool = False
         """Whether the store has caught up, or something newer has taken this one's place."""
 
     def seen(self, held: StoredObject | None, known: str) -> bool:

@@ -34,13 +34,13 @@ class Need:
         *,
         readable_at: float | None = None,
     ) -> None:
-        self.scope = scope
-        self.key = key
-        self.pending = pending
-        self.readable_at = readable_at
-        self.reading = False
+        self.scope: Scope = scope
+        self.key: ObjectKey = key
+        self.pending: Pending | None = pending
+        self.readable_at: float | None = readable_at
+        self.reading: bool = False
         """Whether a live read of it has begun."""
-        self.read = False
+        self.read: bool = False
         """Whether a live read has ended, and the overlay holds its answer."""
 
     @property
@@ -61,7 +61,7 @@ class Run:
 
     def __init__(self) -> None:
         self.needs: list[Need] = []
-        self.not_before = 0.0
+        self.not_before: float = 0.0
         self._reads: dict[tuple[GroupVersionKind, ObjectKey], tuple[str, int]] = {}
         self._writes: list[Write] = []
 

@@ -12,12 +12,13 @@ from smbpctl.runtime.clock import Clock, LoopClock, Random, system_random
 from smbpctl.runtime.cluster import Cluster
 from smbpctl.runtime.discovery import Discovery
 from smbpctl.runtime.health import Health
+from smbpctl.runtime.leader import Elector, LeaderElection, leader_or_standby, renewing
 from smbpctl.runtime.manager.lifecycle import Lifecycle
 from smbpctl.runtime.manager.runnable import Phase, Runnable
 from smbpctl.runtime.manager.signals import stop_on_signals
 from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.serving import ProbeServer
-from smbpctl.runtime.transport import ClusterConfig
+from smbpctl.runtime.transport import ClusterConfig, HttpTransport
 
 
 @final
@@ -29,6 +30,7 @@ class ManagerOptions:
     under which this process applies. `probe_address` ("host:port", ":8081") is where probes and
     metrics are served; None serves none. `graceful_shutdown_timeout` is what reconciles that run
     may take to end, zero for nothing; `cache_sync_timeout` bounds the wait for the first lists.
+    With `leader_election` one process of many works, and the others stand by with warm caches.
     """
 
     namespace: str = ""
@@ -37,6 +39,7 @@ class ManagerOptions:
     graceful_shutdown_timeout: timedelta = timedelta(seconds=30)
     cache_sync_timeout: timedelta = timedelta(minutes=2)
     user_agent: str = "smbpctl-runtime"
+    leader_election: LeaderElection | None = None
 
     def __post_init__(self) -> None:
         if self.graceful_shutdown_timeout < timedelta(0):
@@ -47,7 +50,7 @@ class ManagerOptions:
 
 @final
 class _SyncedCache:
-    """The cache as a runnable that is ready when it is synced."""
+    """A cache as a runnable that is ready when it is synced."""
 
     def __init__(self, cache: Cache, timeout: timedelta) -> None:
         self._cache = cache
@@ -59,17 +62,26 @@ class _SyncedCache:
     async def wait_ready(self) -> None:
         await self._cache.wait_synced(self._timeout)
 
+    def check(self) -> str | None:
+        """Tell which kinds are not synced; None when all are."""
+        states = self._cache.states().items()
+        return "; ".join(f"{kind}: {state}" for kind, state in states if not state.synced) or None
+
 
 @final
 class Manager:
     """Runs controllers and what they need against one cluster, in order, until told to stop.
 
-    `run` starts the phases one after the other and stops them the other way round. It ends on
+    `run` starts the phases one after the other and stops them in `STOP_ORDER`. It ends on
     SIGTERM, on SIGINT, on `stop`, or with the error of any runnable; a second signal exits the
     process at once. On a stop the controllers begin no more keys, and what they run may end
     within the grace time; on cancellation of `run` nothing is waited for. Either way the order
     holds, and every task has ended when `run` returns. Use the manager as a context manager: it
     closes the connections at the end of the block.
+
+    With an `elector`, which `from_config` makes when the options ask for one, controllers run in
+    the leader alone; see `Lifecycle` for what becomes of a lost leadership. The fence of that
+    elector must be the one that the cluster's client asks.
     """
 
     def __init__(
@@ -80,24 +92,35 @@ class Manager:
         metrics: Metrics | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
+        elector: Elector | None = None,
     ) -> None:
-        """Make a manager of a cluster that was opened with the same clock, chance and metrics."""
+        """Make a manager of a cluster that was opened with the same clock, chance and metrics.
+
+        Raise ValueError when the options ask for an election and no elector is given.
+        """
         self.cluster = cluster
         self.options: ManagerOptions = options or ManagerOptions()
         self.metrics: Metrics = metrics or Metrics()
         self.clock: Clock = clock or LoopClock()
         self.random: Random = random or system_random()
         self.health: Health = Health()
-        self._lifecycle = Lifecycle(self.clock, grace=self.options.graceful_shutdown_timeout)
+        if self.options.leader_election is not None and elector is None:
+            raise ValueError("leader_election needs an elector; Manager.from_config makes one")
+        self.elector: Elector | None = elector
+        self._lifecycle = Lifecycle(
+            self.clock, grace=self.options.graceful_shutdown_timeout, leadership=elector
+        )
+        self._clusters = [cluster]
         self.probe_server: ProbeServer | None = None
         if self.options.probe_address is not None:
             self.probe_server = ProbeServer(
                 self.health, self.metrics, address=self.options.probe_address
             )
             self.add(self.probe_server, Phase.SERVING, name="the probe server")
-        cache = _SyncedCache(self.cache, self.options.cache_sync_timeout)
-        self.add(cache, Phase.CACHES, name="the cache")
-        self.health.add_readiness("caches-synced", self._check_caches)
+        self._run_cache(cluster, "the cache", "caches-synced")
+        if elector is not None:
+            self.health.add_liveness("leader-renewing", renewing(elector))
+            self.health.add_readiness("leader-or-standby", leader_or_standby(elector))
 
     @classmethod
     def from_config(
@@ -111,6 +134,7 @@ class Manager:
         """Make a manager of the cluster that `config` leads to; nothing is connected yet."""
         options = options or ManagerOptions()
         clock, random, metrics = clock or LoopClock(), random or system_random(), Metrics()
+        elector = _elector(config, options, random, metrics)
         cluster = Cluster.open(
             config,
             clock=clock,
@@ -119,8 +143,16 @@ class Manager:
             namespace=options.namespace,
             field_owners=options.field_owners,
             user_agent=options.user_agent,
+            fence=elector.fence if elector else None,
         )
-        return cls(cluster, options=options, metrics=metrics, clock=clock, random=random)
+        return cls(
+            cluster,
+            options=options,
+            metrics=metrics,
+            clock=clock,
+            random=random,
+            elector=elector,
+        )
 
     @property
     def client(self) -> Client:
@@ -146,7 +178,18 @@ class Manager:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.cluster.close()
+        for cluster in self._clusters:
+            await cluster.close()
+
+    def add_cluster(self, cluster: Cluster, *, name: str) -> None:
+        """Run the cache of another cluster beside the own one, and close it at the end.
+
+        Its readiness is a check of its own, `caches-synced-<name>`. What is read and written
+        there is the caller's choice: pass `cluster.cache` and `cluster.client` to reconcilers.
+        Raise ValueError for a name that is taken.
+        """
+        self._run_cache(cluster, f"the cache of {name}", f"caches-synced-{name}")
+        self._clusters.append(cluster)
 
     def add(self, runnable: Runnable, phase: Phase, *, name: str = "") -> None:
         """Run `runnable` with its phase, or at once when that has started.
@@ -171,6 +214,23 @@ class Manager:
         with stop_on_signals(self.stop) if handle_signals else nullcontext():
             await self._lifecycle.run()
 
-    def _check_caches(self) -> str | None:
-        states = self.cache.states().items()
-        return "; ".join(f"{kind}: {state}" for kind, state in states if not state.synced) or None
+    def _run_cache(self, cluster: Cluster, name: str, check: str) -> None:
+        cache = _SyncedCache(cluster.cache, self.options.cache_sync_timeout)
+        self.add(cache, Phase.CACHES, name=name)
+        self.health.add_readiness(check, cache.check)
+
+
+def _elector(
+    config: ClusterConfig, options: ManagerOptions, random: Random, metrics: Metrics
+) -> Elector | None:
+    """Return the elector that the options ask for, with connections of its own."""
+    settings = options.leader_election
+    if settings is None:
+        return None
+    return Elector(
+        settings,
+        lambda: HttpTransport(config, user_agent=f"{options.user_agent} leader-election"),
+        random=random,
+        metrics=metrics.leader(settings.lease_name),
+        requests=metrics,
+    )

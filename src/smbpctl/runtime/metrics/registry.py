@@ -8,6 +8,7 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     GCCollector,
+    Histogram,
     Metric,
     PlatformCollector,
     ProcessCollector,
@@ -24,6 +25,8 @@ MAX_HOSTS = 25
 """How many host names become label values before the rest share one."""
 
 OTHER_HOSTS = "exceeded_cardinality_limit"
+
+_WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 @final
@@ -69,6 +72,13 @@ class Metrics:
             "Writes left out because the object already was as desired.",
             registry=self.registry,
         )
+        self._waits = Histogram(
+            "smbpctl_rw_wait_seconds",
+            "How long keys waited for the caches to show what they had written.",
+            ["outcome"],
+            buckets=_WAIT_BUCKETS,
+            registry=self.registry,
+        )
         self._hosts: set[str] = set()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -98,6 +108,10 @@ class Metrics:
             else:
                 host = OTHER_HOSTS
         self._requests.labels(code=str(code), method=method, host=host).inc()
+
+    def read_your_writes_waited(self, outcome: str, seconds: float) -> None:
+        """Count a key that waited for its own writes: until `seen` by the cache, or `read` live."""
+        self._waits.labels(outcome=outcome).observe(seconds)
 
     def write_noop(self) -> None:
         """Count a write that was left out because nothing would have changed."""

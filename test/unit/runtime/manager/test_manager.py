@@ -11,8 +11,9 @@ import pytest
 
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.cluster import Cluster
-from smbpctl.runtime.errors import CacheNotSynced, ConfigurationError
+from smbpctl.runtime.errors import CacheNotSynced, ConfigurationError, LeadershipLost
 from smbpctl.runtime.health import ProbeKind
+from smbpctl.runtime.leader import LeaderElection
 from smbpctl.runtime.manager import Manager, ManagerOptions, Phase
 from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.transport import ClusterConfig
@@ -209,6 +210,62 @@ class TestComposition:
             assert manager.discovery is manager.cluster.discovery
             assert manager.options is options
             assert manager.cluster.transport.base_url == "https://127.0.0.1:1"
+
+    async def test_an_election_fences_the_client(self) -> None:
+        """The elector's own fence is asked before every write, and its checks are shown."""
+        config = ClusterConfig(server="https://127.0.0.1:1")
+        election = LeaderElection(lease_name="echo", namespace="demo")
+        options = ManagerOptions(leader_election=election)
+
+        async with Manager.from_config(config, options=options) as manager:
+            assert manager.elector is not None
+            assert manager.elector.settings is election
+            with pytest.raises(LeadershipLost):
+                manager.elector.fence.check()
+            live = manager.health.report(ProbeKind.LIVENESS)
+            ready = manager.health.report(ProbeKind.READINESS)
+
+        assert live.lines == ("[+]leader-renewing ok",)
+        assert ready.lines == (
+            "[+]caches-synced ok",
+            "[-]leader-or-standby failed: takes no part in the election",
+        )
+
+    def test_an_election_needs_an_elector(self) -> None:
+        """A cluster that was opened without a fence would write whoever leads."""
+        election = LeaderElection(lease_name="echo", namespace="demo")
+
+        with pytest.raises(ValueError, match=r"Manager\.from_config"):
+            new_manager(FakeApi(), ManagerOptions(leader_election=election))
+
+    def test_several_clusters_are_run_and_closed(self) -> None:
+        """Each has its caches, and says for itself whether they are synced."""
+
+        async def main() -> tuple[tuple[str, ...], bool, bool]:
+            other = FakeApi(forbidden={"pods"})
+            transport, random = other.transport(), seeded_random(4)
+            cluster = Cluster.over(transport, clock=CLOCK, random=random, metrics=Metrics())
+            cluster.cache.register(POD.gvk)
+            async with new_manager(FakeApi()) as manager:
+                manager.add_cluster(cluster, name="edge")
+                with pytest.raises(ValueError, match="edge"):
+                    manager.add_cluster(cluster, name="edge")
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(manager.run(handle_signals=False))
+                    await CLOCK.sleep(timedelta(seconds=5))
+                    lines = manager.health.report(ProbeKind.READINESS).lines
+                    other.forbidden.clear()
+                    await CLOCK.sleep(timedelta(seconds=90))
+                    synced = cluster.cache.synced
+                    manager.stop()
+            return lines, synced, transport.closed
+
+        lines, synced, closed = run_virtual(main())
+
+        assert lines[0] == "[+]caches-synced ok"
+        assert lines[1].startswith("[-]caches-synced-edge failed: Pod.v1: forbidden (")
+        assert synced
+        assert closed
 
     def test_two_managers_share_no_metrics(self) -> None:
         """Each has its own registry, so that several live in one process."""

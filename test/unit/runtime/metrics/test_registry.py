@@ -35,6 +35,7 @@ EXPECTED = {
     "leader_election_master_status": ("gauge", {"name"}),
     "leader_election_slowpath_total": ("counter", {"name"}),
     "smbpctl_leader_heartbeat_stops_total": ("counter", {"name"}),
+    "smbpctl_rw_wait_seconds": ("histogram", {"outcome"}),
     "smbpctl_write_noops_total": ("counter", set[str]()),
 }
 
