@@ -12,8 +12,8 @@ class FakeQueue:
     arrivals = 7
     retries = 3
 
-    def __len__(self) -> int:
-        return 2
+    def depths(self) -> dict[int, int]:
+        return {0: 2}
 
     def running_seconds(self) -> list[float]:
         return [1.5, 4.0]
@@ -25,8 +25,8 @@ class IdleQueue:
     arrivals = 0
     retries = 0
 
-    def __len__(self) -> int:
-        return 0
+    def depths(self) -> dict[int, int]:
+        return {}
 
     def running_seconds(self) -> list[float]:
         return []

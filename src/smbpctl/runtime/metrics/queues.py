@@ -1,13 +1,26 @@
 """The metrics of queues: what is counted as it happens, and what is asked at scrape time."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Protocol, final
 
-from prometheus_client import CollectorRegistry, Histogram, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+
+MAX_PRIORITIES = 25
+"""How many priorities become label values before the rest share one."""
+
+_OTHER_PRIORITIES = "exceeded_cardinality_limit"
 
 # The lowest is 10 ns as in client-go: twelve powers of ten end at 1000 s.
 _QUEUE_BUCKETS = tuple(10.0**exponent for exponent in range(-8, 4))
+
+_BUCKET_LABELS = (*map(repr, _QUEUE_BUCKETS), "+Inf")
 
 _QUEUE_LABELS = ("name", "controller")
 
@@ -15,8 +28,8 @@ _QUEUE_LABELS = ("name", "controller")
 class QueueState(Protocol):
     """What a queue tells when it is asked, at scrape time; it costs nothing between scrapes."""
 
-    def __len__(self) -> int:
-        """Return how many keys are ready."""
+    def depths(self) -> Mapping[int, int]:
+        """Return how many keys are ready of each priority that has any."""
         ...
 
     @property
@@ -35,26 +48,64 @@ class QueueState(Protocol):
 
 
 @final
+class _Durations:
+    """A histogram that costs a search and two additions per value, a tenth of the library's."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_QUEUE_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self._counts[bisect_left(_QUEUE_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
+        """Tell what was counted so far."""
+        counts = map(float, accumulate(self._counts))
+        buckets = list(zip(_BUCKET_LABELS, counts, strict=True))
+        family.add_metric(labels, buckets, self._sum)
+
+
+@final
+class _Depths:
+    """The depth by priority: labels are few, and one that was seen stays."""
+
+    def __init__(self) -> None:
+        # What has no priority of its own has this one: its series exists from the start.
+        self._seen = {0}
+
+    def by_label(self, depths: Mapping[int, int]) -> Mapping[str, int]:
+        """Return the depth for each label that there is by now."""
+        for priority in depths:
+            if len(self._seen) < MAX_PRIORITIES:
+                self._seen.add(priority)
+        told = {str(priority): depths.get(priority, 0) for priority in sorted(self._seen)}
+        others = sum(count for priority, count in depths.items() if priority not in self._seen)
+        return {**told, _OTHER_PRIORITIES: others} if others else told
+
+
+@final
 class QueueMetrics:
     """The metrics of one queue, bound once so that taking a key pays no label look-up."""
 
     def __init__(self, families: "QueueFamilies", name: str) -> None:
         self._families = families
         self._name = name
-        self._waited = families.waited.labels(name=name, controller=name)
-        self._worked = families.worked.labels(name=name, controller=name)
+        waited = families.waited.setdefault(name, _Durations())
+        worked = families.worked.setdefault(name, _Durations())
+        # Bound here, so that a key costs no further call.
+        self.taken = waited.observe
+        """Count a key handed to a worker after so many seconds of being ready."""
+        self.done = worked.observe
+        """Count a key given back after so many seconds of work."""
 
     def watch(self, state: QueueState) -> None:
         """Ask `state` at each scrape from now on, in place of any state watched before."""
         self._families.states[self._name] = state
-
-    def taken(self, waited: float) -> None:
-        """Count a key handed to a worker after `waited` seconds of being ready."""
-        self._waited.observe(waited)
-
-    def done(self, worked: float) -> None:
-        """Count a key given back after `worked` seconds."""
-        self._worked.observe(worked)
+        self._families.depths[self._name] = _Depths()
 
 
 @final
@@ -62,23 +113,30 @@ class QueueFamilies:
     """The families that all queues of a registry share, and the collector of what is asked."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def histogram(name: str, help_text: str) -> Histogram:
-            return Histogram(
-                f"workqueue_{name}_duration_seconds",
-                help_text,
-                _QUEUE_LABELS,
-                buckets=_QUEUE_BUCKETS,
-                registry=registry,
-            )
-
-        self.waited: Histogram = histogram("queue", "How long a key is ready before it is taken.")
-        self.worked: Histogram = histogram("work", "How long a key is worked on.")
+        self.waited: dict[str, _Durations] = {}
+        self.worked: dict[str, _Durations] = {}
         self.states: dict[str, QueueState] = {}
+        self.depths: dict[str, _Depths] = {}
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Ask every queue; called by the registry at scrape time."""
+        """Tell what was counted, and ask every queue; called by the registry at scrape time."""
+        yield from self._durations()
+        yield from self._states()
 
+    def _durations(self) -> Iterator[Metric]:
+        for name, help_text, durations in (
+            ("queue", "How long a key is ready before it is taken.", self.waited),
+            ("work", "How long a key is worked on.", self.worked),
+        ):
+            family = HistogramMetricFamily(
+                f"workqueue_{name}_duration_seconds", help_text, labels=_QUEUE_LABELS
+            )
+            for queue, histogram in durations.items():
+                histogram.add_to(family, [queue, queue])
+            yield family
+
+    def _states(self) -> Iterator[Metric]:
         def gauge(name: str, help_text: str, *labels: str) -> GaugeMetricFamily:
             labels = (*_QUEUE_LABELS, *labels)
             return GaugeMetricFamily(f"workqueue_{name}", help_text, labels=labels)
@@ -93,8 +151,8 @@ class QueueFamilies:
         longest = gauge("longest_running_processor_seconds", "Age of the oldest run not done.")
         for name, state in self.states.items():
             running = state.running_seconds()
-            # One level of priority only: the label is empty, as on the plain queue upstream.
-            depth.add_metric([name, name, ""], len(state))
+            for priority, count in self.depths[name].by_label(state.depths()).items():
+                depth.add_metric([name, name, priority], count)
             adds.add_metric([name, name], state.arrivals)
             retries.add_metric([name, name], state.retries)
             unfinished.add_metric([name, name], sum(running))

@@ -12,7 +12,7 @@ class TestQueueMetrics:
         def count(name: str, **labels: str) -> float | None:
             return _of(metrics, f"workqueue_{name}", labels)
 
-        assert count("depth", priority="") == 2
+        assert count("depth", priority="0") == 2
         assert count("adds_total") == 7
         assert count("retries_total") == 3
         assert count("unfinished_work_seconds") == 5.5
@@ -33,7 +33,7 @@ class TestQueueMetrics:
 
         metrics.queue("echo").watch(IdleQueue())
 
-        assert _of(metrics, "workqueue_depth", {"priority": ""}) == 0
+        assert _of(metrics, "workqueue_depth", {"priority": "0"}) == 0
 
     def test_durations_are_observed(self) -> None:
         """The time in line and the time of work are different histograms."""
@@ -45,6 +45,29 @@ class TestQueueMetrics:
 
         assert _of(metrics, "workqueue_queue_duration_seconds_sum", {}) == 0.25
         assert _of(metrics, "workqueue_work_duration_seconds_sum", {}) == 2.0
+
+    def test_buckets_are_cumulative_and_include_their_bound(self) -> None:
+        """As Prometheus has it: a bucket counts everything up to and with its bound."""
+        metrics = Metrics()
+        queue = metrics.queue("echo")
+        for waited in (0.01, 0.1, 0.100001, 5000.0):
+            queue.taken(waited)
+
+        def bucket(bound: str) -> float | None:
+            return _of(metrics, "workqueue_queue_duration_seconds_bucket", {"le": bound})
+
+        bounds = ("0.01", "0.1", "1.0", "1000.0", "+Inf")
+        assert [bucket(bound) for bound in bounds] == [1, 2, 3, 3, 4]
+        assert _of(metrics, "workqueue_queue_duration_seconds_count", {}) == 4
+
+    def test_a_queue_made_anew_goes_on_counting(self) -> None:
+        """Counters never go back while the process lives."""
+        metrics = Metrics()
+        metrics.queue("echo").done(1.0)
+
+        metrics.queue("echo").done(2.0)
+
+        assert _of(metrics, "workqueue_work_duration_seconds_sum", {}) == 3.0
 
 
 def _of(metrics: Metrics, name: str, labels: dict[str, str]) -> float | None:
