@@ -13,7 +13,7 @@ from smbpctl.runtime.clock import seeded_random
 from smbpctl.runtime.controller import Controller
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import KindNotWatched, MetadataOnly
-from smbpctl.runtime.event import Created, Deleted, Event, Updated
+from smbpctl.runtime.event import Cause, Created, Deleted, Event, Updated
 from smbpctl.runtime.informer import InformerState
 from smbpctl.runtime.manager import ManagerOptions, Phase
 from smbpctl.runtime.meta import (
@@ -240,7 +240,9 @@ class Woken:
     def __init__(self) -> None:
         self._keys: dict[ObjectKey, None] = {}
 
-    def add(self, request: Request[ObjectKey]) -> None:
+    def add(
+        self, request: Request[ObjectKey], /, *, priority: int = 0, cause: Cause | None = None
+    ) -> None:
         """Remember a key, once."""
         self._keys[request.key] = None
 

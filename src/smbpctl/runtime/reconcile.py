@@ -33,18 +33,24 @@ class Result:
     """When to come back, beside the events that wake the key anyway.
 
     `requeue_after` is a delay from the end of the run; None means: when something happens.
+    `priority` is that of the return: None keeps the one with which the key was run.
     """
 
     requeue_after: timedelta | None = None
+    priority: int | None = None
 
     def __post_init__(self) -> None:
         if self.requeue_after is not None and self.requeue_after <= timedelta(0):
             raise ValueError(f"requeue_after must be positive, not {self.requeue_after}")
 
     def sooner(self, other: "Result") -> "Result":
-        """Merge two results: the earlier return wins, and any return beats none."""
+        """Merge two results: the earlier return wins, and any return beats none.
+
+        Of the priorities that the two ask for, the highest wins.
+        """
         delays = [r.requeue_after for r in (self, other) if r.requeue_after is not None]
-        return Result(min(delays)) if delays else self
+        priorities = [r.priority for r in (self, other) if r.priority is not None]
+        return Result(min(delays, default=None), max(priorities, default=None))
 
 
 DONE = Result()

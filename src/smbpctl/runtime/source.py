@@ -6,17 +6,26 @@ from datetime import timedelta
 from typing import Generic, Protocol, final
 
 from smbpctl.runtime.errors import CacheNotSynced
-from smbpctl.runtime.event import Event
+from smbpctl.runtime.event import Cause, Created, Deleted, Event, Trigger, Updated
 from smbpctl.runtime.handler import EventHandler
 from smbpctl.runtime.predicate import EventFilter
 from smbpctl.runtime.reconcile import K, Request
+from smbpctl.runtime.workqueue import LOW_PRIORITY
+
+# Looked up for every event: a member of an enum is found through its class, which takes longer.
+_LISTED, _CREATED = Trigger.LISTED, Trigger.CREATED
+_UPDATED, _RESYNC = Trigger.UPDATED, Trigger.RESYNC
+_DELETED, _GENERIC = Trigger.DELETED, Trigger.GENERIC
 
 
 class RequestQueue(Protocol[K]):
     """What a source does with the requests that an event leads to."""
 
-    def add(self, key: Request[K], /) -> None:
-        """Have the request run; it runs once however often it is added before."""
+    def add(self, key: Request[K], /, *, priority: int = 0, cause: Cause | None = None) -> None:
+        """Have the request run; it runs once however often it is added before.
+
+        Of several priorities the highest counts; each cause is kept, within bounds.
+        """
 
 
 class Source(Protocol[K]):
@@ -58,7 +67,9 @@ class Watchable(Protocol):
 class KindSource(Generic[K]):
     """Events of one kind: those that pass every predicate wake whom the handler names.
 
-    `kind` names it in errors. Predicates are asked in order, and the first refusal ends it.
+    `kind` names it in errors. Predicates are asked in order, and the first refusal ends it. What
+    was there at the start and what is told again unchanged wakes with low priority, so that a
+    restart or a resync of many objects does not delay what somebody has just changed.
     """
 
     def __init__(
@@ -75,10 +86,17 @@ class KindSource(Generic[K]):
         if self._registration is not None:
             raise RuntimeError(f"the source of {self.kind} was started already")
 
+        handler, predicates = self._handler, self._predicates
+
         def tell(event: Event) -> None:
-            if all(accepts(event) for accepts in self._predicates):
-                for request in self._handler(event):
-                    queue.add(request)
+            for accepts in predicates:
+                if not accepts(event):
+                    return
+            cause, priority = None, 0
+            for request in handler(event):
+                if cause is None:
+                    cause, priority = _cause_and_priority(event)
+                queue.add(request, priority=priority, cause=cause)
 
         self._registration = self._informer.add_handler(tell)
 
@@ -142,7 +160,7 @@ class ChannelSource(Generic[K]):
     def __init__(self, handler: EventHandler[K], *predicates: EventFilter) -> None:
         self._handler = handler
         self._predicates = predicates
-        self._early: dict[Request[K], None] = {}
+        self._early: dict[Request[K], Cause] = {}
         self._queue: RequestQueue[K] | None = None
 
     def start(self, queue: RequestQueue[K], /) -> None:
@@ -150,22 +168,24 @@ class ChannelSource(Generic[K]):
         if self._queue is not None:
             raise RuntimeError("the channel was started already")
         self._queue = queue
-        for request in self._early:
-            queue.add(request)
+        for request, cause in self._early.items():
+            queue.add(request, cause=cause)
         self._early.clear()
 
     def offer(self, event: Event) -> None:
         """Tell an event: it passes the predicates and the handler like any other."""
         if all(accepts(event) for accepts in self._predicates):
+            cause, _ = _cause_and_priority(event)
             for request in self._handler(event):
-                self.wake(request)
+                self.wake(request, cause)
 
-    def wake(self, request: Request[K]) -> None:
+    def wake(self, request: Request[K], cause: Cause | None = None) -> None:
         """Have the controller look at a key, where there is no object to tell of."""
+        cause = cause or _WAKE
         if self._queue is None:
-            self._early[request] = None
+            self._early[request] = cause
         else:
-            self._queue.add(request)
+            self._queue.add(request, cause=cause)
 
     @property
     def synced(self) -> bool:
@@ -174,3 +194,23 @@ class ChannelSource(Generic[K]):
 
     async def wait_synced(self, within: timedelta, /) -> None:
         """Return at once."""
+
+
+_WAKE = Cause(_GENERIC)
+
+
+def _cause_and_priority(event: Event) -> tuple[Cause, int]:
+    """Return why an event wakes, and how urgently: low where nothing new happened."""
+    meta, gvk = event.object.meta, event.object.gvk
+    trigger, priority = _GENERIC, 0
+    if isinstance(event, Updated):
+        trigger = _UPDATED
+        if event.old.meta.resource_version == meta.resource_version:
+            trigger, priority = _RESYNC, LOW_PRIORITY
+    elif isinstance(event, Created):
+        trigger = _CREATED
+        if event.initial:
+            trigger, priority = _LISTED, LOW_PRIORITY
+    elif isinstance(event, Deleted):
+        trigger = _DELETED
+    return Cause(trigger, gvk, meta.namespace, meta.name, meta.resource_version), priority

@@ -52,6 +52,14 @@ class TestResult:
         assert soon.sooner(DONE) == DONE.sooner(soon) == soon
         assert DONE.sooner(DONE) == DONE
 
+    def test_the_highest_priority_of_two_results_counts(self) -> None:
+        """It goes with the earlier return, whichever of the two asked for it."""
+        soon, late = Result(timedelta(seconds=1)), Result(timedelta(seconds=9), priority=-5)
+        urgent = Result(timedelta(seconds=9), priority=3)
+
+        assert soon.sooner(late) == late.sooner(soon) == Result(timedelta(seconds=1), priority=-5)
+        assert late.sooner(urgent) == Result(timedelta(seconds=9), priority=3)
+
 
 class TestReconciler:
     async def test_a_plain_class_is_a_reconciler(self) -> None:

@@ -7,21 +7,23 @@ from datetime import timedelta
 import pytest
 
 from smbpctl.runtime.errors import CacheNotSynced
-from smbpctl.runtime.event import Created, Deleted, Event
+from smbpctl.runtime.event import Cause, Created, Deleted, Event, Generic, Trigger, Updated
 from smbpctl.runtime.handler import for_object
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, ObjectMeta, StoredObject
 from smbpctl.runtime.predicate import only
 from smbpctl.runtime.reconcile import Request
 from smbpctl.runtime.source import ChannelSource, DeferredSource, KindSource, Source
+from smbpctl.runtime.workqueue import LOW_PRIORITY
 from test.support.virtual_time import run_virtual
 
 POD = GroupVersionKind("", "v1", "Pod")
 WITHIN = timedelta(seconds=5)
 
 
-def stored(name: str) -> StoredObject:
+def stored(name: str, version: str = "") -> StoredObject:
     """Return an object of that name."""
-    return StoredObject(gvk=POD, meta=ObjectMeta(name=name, namespace="ns"), raw=b"{}")
+    meta = ObjectMeta(name=name, namespace="ns", resource_version=version)
+    return StoredObject(gvk=POD, meta=meta, raw=b"{}")
 
 
 def request(name: str) -> Request:
@@ -34,10 +36,14 @@ class Keys:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.priorities: list[int] = []
+        self.causes: list[Cause | None] = []
 
-    def add(self, key: Request) -> None:
+    def add(self, key: Request, *, priority: int = 0, cause: Cause | None = None) -> None:
         """List it."""
         self.names.append(key.key.name)
+        self.priorities.append(priority)
+        self.causes.append(cause)
 
 
 class FakeInformer:
@@ -104,6 +110,30 @@ class TestKindSource:
         KindSource(informer, handle, refuse, later, kind="Pod.v1").start(queue)
 
         assert asked == ["refuse"]
+
+    @pytest.mark.parametrize(
+        ("event", "trigger", "priority"),
+        [
+            (Created(stored("a", "7"), initial=True), Trigger.LISTED, LOW_PRIORITY),
+            (Created(stored("a", "7")), Trigger.CREATED, 0),
+            (Updated(stored("a", "6"), stored("a", "7")), Trigger.UPDATED, 0),
+            (Updated(stored("a", "7"), stored("a", "7")), Trigger.RESYNC, LOW_PRIORITY),
+            (Deleted(stored("a", "7")), Trigger.DELETED, 0),
+            (Generic(stored("a", "7")), Trigger.GENERIC, 0),
+        ],
+        ids=str,
+    )
+    def test_an_event_wakes_with_its_cause_and_urgency(
+        self, event: Event, trigger: Trigger, priority: int
+    ) -> None:
+        """What is only told again can wait: what was there at the start, and a resync."""
+        informer, queue = FakeInformer(), Keys()
+        KindSource(informer, for_object(), kind="Pod.v1").start(queue)
+
+        informer.tell(event)
+
+        assert queue.causes == [Cause(trigger, POD, "ns", "a", "7")]
+        assert queue.priorities == [priority]
 
     def test_it_is_synced_with_its_informer(self) -> None:
         """Before the start, and before the informer, it is not."""
@@ -199,6 +229,22 @@ class TestChannelSource:
         source.offer(Created(stored("a")))
 
         assert queue.names == ["a", "b", "c", "a"]
+
+    def test_a_channel_tells_why(self) -> None:
+        """An object offered is named as the cause; a plain request has none to name."""
+        source, queue = ChannelSource(for_object()), Keys()
+        source.offer(Deleted(stored("a", "7")))
+
+        source.start(queue)
+        source.wake(request("b"))
+        source.wake(request("c"), Cause(Trigger.RESYNC))
+
+        assert queue.causes == [
+            Cause(Trigger.DELETED, POD, "ns", "a", "7"),
+            Cause(Trigger.GENERIC),
+            Cause(Trigger.RESYNC),
+        ]
+        assert queue.priorities == [0, 0, 0]
 
     def test_predicates_judge_events_but_not_plain_requests(self) -> None:
         """A request to look at a key has no event to judge."""

@@ -141,7 +141,7 @@ class KeyQueue(Generic[K]):
             empty += 1
         else:
             return None
-        if now >= self._look_at and len(self._levels) > 1:
+        if len(self._levels) > 1 and now >= self._look_at:
             level = self._overtaking(level, now)
         if empty > _EMPTY_LEVELS:
             self._drop_empty_levels()
