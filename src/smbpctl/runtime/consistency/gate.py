@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol, final
 
@@ -10,7 +11,7 @@ import structlog
 
 from smbpctl.runtime.backoff import ExponentialBackoff
 from smbpctl.runtime.clock import Clock, Random, TimerHandle
-from smbpctl.runtime.consistency.run import Need, Run
+from smbpctl.runtime.consistency.run import Need, Run, recorded
 from smbpctl.runtime.consistency.scope import LiveReads, Scope
 from smbpctl.runtime.errors import ServerError, ServerTimeout, TooManyRequests, TransportError
 from smbpctl.runtime.meta import Manifest, key_of
@@ -107,6 +108,10 @@ class Gate:
                 self._tasks = None
                 for wait in list(self._waits):
                     self._end(wait)
+
+    def recorded(self) -> AbstractContextManager[Run]:
+        """Record what the block, and every task begun in it, reads and writes."""
+        return recorded()
 
     def wait(self, run: Run) -> Wait | None:
         """Return what the next run of the key has to wait for; None when that is nothing."""

@@ -114,6 +114,7 @@ class Lifecycle:
         self._group: asyncio.TaskGroup | None = None
         self._phase: Phase | None = None
         self._standing: asyncio.Task[None] | None = None
+        self._loss: LeadershipLost | None = None
         self._stopping = asyncio.Event()
         self._error: Exception | None = None
         self._late: list[str] = []
@@ -196,19 +197,20 @@ class Lifecycle:
         if self._stopping.is_set():
             return
         self._phase = Phase.OTHERS
-        if await self._end_term():
-            await asyncio.wait([standing])
-            _log.warning("leadership lost; all work has ended and election begins anew")
+        if not await self._end_term():
+            return
+        await asyncio.wait([standing])
+        if all(_repeatable(member.runnable) for member in self._members[Phase.CONTROLLERS]):
+            _log.warning("leadership lost; all work has ended and the election begins anew")
+        else:
+            self._failed(self._loss or LeadershipLost("leadership was lost"), _ELECTION)
 
     async def _stand(self, leadership: Leadership) -> None:
         try:
             await leadership.run()
-        except LeadershipLost:
-            if all(_repeatable(member.runnable) for member in self._members[Phase.CONTROLLERS]):
-                return
-            # What runs may not write any more: there is nothing to wait for.
-            self._grace = timedelta(0)
-            raise
+        except LeadershipLost as error:
+            # What becomes of that is decided when the work of the term has ended.
+            self._loss = error
 
     async def _end_term(self) -> bool:
         """Cancel the controllers; tell whether all have ended in time to stand again."""

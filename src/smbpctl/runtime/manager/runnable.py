@@ -76,5 +76,5 @@ class RepeatableRunnable(Runnable, Protocol):
 
     @property
     def repeatable(self) -> bool:
-        """Tell whether `run` may be called again once it has ended."""
+        """Tell whether `run` may be called again; asked when it has ended."""
         ...
