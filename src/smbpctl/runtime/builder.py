@@ -1,21 +1,25 @@
 """Makes controllers: `controller(name).for_(…).owns(…).watches(…).build(manager, reconciler)`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, TypeAlias, final
+from typing import Generic, TypeAlias, TypeVar, final
 
 from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
+from smbpctl.runtime.client import Reader
 from smbpctl.runtime.controller import Controller
 from smbpctl.runtime.discovery import OptionalKind
+from smbpctl.runtime.errors import TerminalError
 from smbpctl.runtime.handler import EventHandler, for_object, for_owner
 from smbpctl.runtime.informer import Form
 from smbpctl.runtime.manager import Manager, Phase
-from smbpctl.runtime.meta import GroupVersionKind, ObjectKey
+from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey
 from smbpctl.runtime.predicate import EventFilter
-from smbpctl.runtime.reconcile import K, ReconcileFunction, Reconciler, Request, Result
+from smbpctl.runtime.reconcile import DONE, K, ReconcileFunction, Reconciler, Request, Result
 from smbpctl.runtime.source import DeferredSource, KindSource, Source, Watchable
 from smbpctl.runtime.workqueue import WorkQueue
+
+T = TypeVar("T")
 
 WatchedKind: TypeAlias = GroupVersionKind | OptionalKind
 """A kind that must be served, or one that is watched while it is."""
@@ -33,6 +37,24 @@ def controller(name: str) -> "Builder[ObjectKey]":
 def reconcile_function(function: ReconcileFunction[K]) -> Reconciler[K]:
     """Return a reconciler that is an async function from a request to a result."""
     return _FunctionReconciler(function)
+
+
+def reconcile_object(
+    gvk: GroupVersionKind,
+    reader: Reader,
+    function: Callable[[T], Awaitable[Result]],
+    *,
+    decode: Callable[[Manifest], T],
+) -> Reconciler[ObjectKey]:
+    """Return a reconciler that is an async function from the object itself to a result.
+
+    The object is read from `reader`, a cache or a client, as a private copy. One that is absent
+    needs nothing: the function is not called. `decode` makes of the manifest what the function
+    takes, for example `Model.model_validate`, or `dict` for the manifest itself; a ValueError of
+    it (pydantic's are) is a `TerminalError` with reason `InvalidObject` that names the object,
+    because only a change of the object can help.
+    """
+    return _ObjectReconciler(gvk, reader, function, decode)
 
 
 @final
@@ -170,6 +192,26 @@ class _FunctionReconciler(Generic[K]):
 
     async def reconcile(self, request: Request[K]) -> Result:
         return await self.function(request)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _ObjectReconciler(Generic[T]):
+    gvk: GroupVersionKind
+    reader: Reader
+    function: Callable[[T], Awaitable[Result]]
+    decode: Callable[[Manifest], T]
+
+    async def reconcile(self, request: Request[ObjectKey]) -> Result:
+        manifest = await self.reader.get(self.gvk, request.key)
+        if manifest is None:
+            return DONE
+        try:
+            decoded = self.decode(manifest)
+        except ValueError as error:
+            message = f"{self.gvk.kind} {request.key} cannot be used: {error}"
+            raise TerminalError("InvalidObject", message) from error
+        return await self.function(decoded)
 
 
 def _informer(manager: Manager, kind: WatchedKind, form: Form | None) -> Watchable:

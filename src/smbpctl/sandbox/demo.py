@@ -25,7 +25,8 @@ from smbpctl.reconcilers.access import policy_rules
 from smbpctl.resources.permissions import NAME, NAMESPACE, operator_permissions
 from smbpctl.runtime.clock import Clock, LoopClock, system_random
 from smbpctl.runtime.cluster import Cluster
-from smbpctl.runtime.errors import ConfigurationError, NoKindMatch
+from smbpctl.runtime.crds import ensure_crds
+from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.meta import Manifest, ObjectKey
 from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.simulation.controlplane import Binaries, ControlPlane
@@ -113,25 +114,13 @@ class Demo:
     async def _install(self, cluster: Cluster, peer: BigPeer) -> None:
         """Apply what a person applies first: the CRD, the operator's rights, the Secrets."""
         objects = [
-            crd(),
             *operator_permissions(policy_rules()),
             *referenced_secrets(peer, self._clock.now()),
         ]
         with self._console.status("installing the CustomResourceDefinition and the rights"):
             for each in objects:
                 await cluster.client.apply(each, field_owner=FIELD_OWNER, force=True)
-            await self._served(cluster)
-
-    async def _served(self, cluster: Cluster) -> None:
-        """Wait until the new kind is served: that takes the server a moment."""
-        for _ in range(100):
-            try:
-                await cluster.discovery.resource(BIG_PEER)
-            except NoKindMatch:
-                cluster.discovery.invalidate()
-                await self._clock.sleep(timedelta(milliseconds=100))
-            else:
-                return
+            await ensure_crds(cluster.client, [crd()], field_owner=FIELD_OWNER, clock=self._clock)
 
     async def _watch(self, cluster: Cluster, key: ObjectKey) -> bool:
         """Show the conditions as they change, until Available is True or patience ends."""

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from smbpctl.runtime.builder import Builder, controller, reconcile_function
+from smbpctl.runtime.builder import Builder, controller, reconcile_function, reconcile_object
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.cluster import Cluster
 from smbpctl.runtime.discovery import OptionalKind
-from smbpctl.runtime.errors import MetadataOnly
+from smbpctl.runtime.errors import MetadataOnly, TerminalError
 from smbpctl.runtime.event import Deleted, Event
 from smbpctl.runtime.handler import map_func
 from smbpctl.runtime.informer import Form
@@ -333,3 +334,62 @@ class TestMistakes:
         """A controller is known by its name."""
         with pytest.raises(ValueError, match="needs a name"):
             controller("")
+
+
+class OneObject:
+    """Satisfies `Reader` with at most one object."""
+
+    def __init__(self, found: Manifest | None) -> None:
+        self.found = found
+
+    async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
+        return self.found
+
+    async def list(self, gvk: GroupVersionKind, **_: Any) -> list[Manifest]:
+        raise AssertionError("nobody lists")
+
+
+class Sized(BaseModel):
+    """What a reconciler wants to know of an object."""
+
+    size: int
+
+
+class TestObjects:
+    """Reconcilers that take the object."""
+
+    KEY = Request(ObjectKey("ns", "a"))
+
+    @staticmethod
+    def of(found: Manifest | None, seen: list[Any], decode: Any = dict) -> Any:
+        async def look(value: Any) -> Result:
+            seen.append(value)
+            return Result(timedelta(seconds=1))
+
+        return reconcile_object(POD.gvk, OneObject(found), look, decode=decode)
+
+    async def test_the_function_gets_the_object_as_decoded(self) -> None:
+        """Its result is the result."""
+        seen: list[Any] = []
+
+        result = await self.of({"size": 3}, seen, Sized.model_validate).reconcile(self.KEY)
+
+        assert seen == [Sized(size=3)]
+        assert result == Result(timedelta(seconds=1))
+
+    async def test_an_absent_object_needs_nothing(self) -> None:
+        """Whatever there was to do when it went was done before its finalizer was removed."""
+        seen: list[Any] = []
+
+        assert await self.of(None, seen).reconcile(self.KEY) == DONE
+        assert seen == []
+
+    async def test_an_object_that_cannot_be_decoded_is_not_retried(self) -> None:
+        """The error names kind, key and field; only a change of the object can help."""
+        seen: list[Any] = []
+
+        with pytest.raises(TerminalError, match=r"(?s)Pod ns/a cannot be used.*size") as raised:
+            await self.of({"size": "big"}, seen, Sized.model_validate).reconcile(self.KEY)
+
+        assert raised.value.reason == "InvalidObject"
+        assert seen == []

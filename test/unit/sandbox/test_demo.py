@@ -14,6 +14,7 @@ from smbpctl.api.v1alpha1 import BIG_PEER, ConditionType, InvalidSpec
 from smbpctl.reconcilers.kinds import DEPLOYMENT, SECRET, STATEFUL_SET
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.cluster import Cluster
+from smbpctl.runtime.crds import CRD
 from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.meta import Manifest, ObjectKey, gvk_of, key_of
 from smbpctl.runtime.metrics import Metrics
@@ -221,6 +222,9 @@ def with_controllers(server: FakeCluster) -> FakeCluster:
     def tell(event: str, manifest: Manifest, before: Manifest | None) -> None:
         if gvk_of(manifest) in (STATEFUL_SET, DEPLOYMENT):
             workloads.settle()
+        elif gvk_of(manifest) == CRD and "status" not in manifest:
+            established = {"conditions": [{"type": "Established", "status": "True"}]}
+            server.edit(CRD, key_of(manifest), lambda crd: crd.update(status=established))
 
     server.listeners.append(tell)
     return server
@@ -257,27 +261,3 @@ class TestStory:
             await stage.demo.run()
 
         assert plane.calls[-1] == "stop"
-
-    def test_the_new_kind_is_waited_for(self, binaries: Path) -> None:
-        """A CRD is served a moment after it was applied."""
-        server = FakeCluster(tuple(kind for kind in KINDS if kind.gvk != BIG_PEER))
-        stage = Stage(binaries, b"")
-
-        async def main() -> None:
-            clock = LoopClock()
-            cluster = Cluster.over(
-                ClusterHttp(server).transport(),
-                clock=clock,
-                random=seeded_random(1),
-                metrics=Metrics(),
-            )
-
-            def serve() -> None:
-                server.served_kinds = KINDS
-
-            clock.call_later(timedelta(seconds=3), serve)
-            began = clock.monotonic()
-            await stage.demo._served(cluster)
-            assert 3 <= clock.monotonic() - began < 4
-
-        run_virtual(main())
