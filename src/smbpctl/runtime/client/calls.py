@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypedDict, final
 
 from smbpctl.runtime.client.guards import Verb
 from smbpctl.runtime.client.query import JSON
+from smbpctl.runtime.discovery import Resource
 from smbpctl.runtime.meta import (
     FieldSelector,
     GroupVersionKind,
@@ -147,6 +148,10 @@ class Backend(Protocol):
     Satisfied by the connection to a server and by every wrapper around another backend, so that
     wrappers stack in any order. Errors are those of `Client`.
     """
+
+    async def resource(self, gvk: GroupVersionKind) -> Resource:
+        """Return how a kind is reached; raise NoKindMatch when it is not served now."""
+        ...
 
     async def get(self, call: GetCall) -> Manifest | None:
         """Return the object, None when there is none of that name."""

@@ -21,7 +21,7 @@ from smbpctl.runtime.client.query import (
 )
 from smbpctl.runtime.discovery import Discovery, Resource
 from smbpctl.runtime.errors import LeadershipLost, NoKindMatch, NotFound, TransportError
-from smbpctl.runtime.meta import Manifest
+from smbpctl.runtime.meta import GroupVersionKind, Manifest
 from smbpctl.runtime.transport import BODY_LIMIT, HttpRequest, Transport
 from smbpctl.runtime.transport.answer import PathNotServed, decode
 
@@ -78,6 +78,10 @@ class Direct:
         self._call_timeout = call_timeout
         self._fence = fence
         self._observer = observer
+
+    async def resource(self, gvk: GroupVersionKind) -> Resource:
+        """Return how a kind is reached; raise NoKindMatch when it is not served now."""
+        return await self._discovery.resource(gvk)
 
     async def get(self, call: GetCall) -> Manifest | None:
         """Return the object, None when there is none of that name."""

@@ -1,13 +1,20 @@
 """A server of ConfigMaps, Pods and one cluster-scoped kind, whose answers a test scripts."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from smbpctl.runtime.client import Client
 from smbpctl.runtime.discovery import Discovery
 from smbpctl.runtime.meta import GroupVersionKind, LabelSelector, Manifest, ObjectKey
 from smbpctl.runtime.transport import HttpRequest
-from test.support.fake_transport import Answer, FakeTransport, json_response, path_of
+from test.support.fake_transport import (
+    Answer,
+    FakeResponse,
+    FakeTransport,
+    json_response,
+    path_of,
+)
 from test.support.manual_clock import ManualClock
 
 CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
@@ -100,3 +107,24 @@ WRITES: dict[str, Attempt] = {
     ),
     "evict": lambda client: client.evict(KEY, uid="u"),
 }
+
+
+async def exercise_reads(server: Server, client: Client, path: str = "/readyz") -> None:
+    """Read in every way through a wrapped client, and check that it comes from the server."""
+    page = json_response({"kind": "ConfigMapList", "metadata": {}, "items": [STORED]})
+    stream = FakeResponse(stream=[b"chunk"])
+    server.script(json_response(STORED), page, stream, FakeResponse(200, b"raw"))
+    second = timedelta(seconds=1)
+
+    found = await client.get(CONFIG_MAP, KEY)
+    listed = await client.list(CONFIG_MAP, namespace="ns")
+    async with client.watch(
+        CONFIG_MAP, namespace="ns", resource_version="5", timeout=second, read_timeout=second
+    ) as chunks:
+        watched = [chunk async for chunk in chunks]
+    raw = await client.get_raw(path)
+    resource = await client.backend.resource(CONFIG_MAP)
+
+    assert (found, listed, watched, raw) == (STORED, [STORED], [b"chunk"], b"raw")
+    assert resource.plural == "configmaps"
+    assert [path_of(request) for request in server.requests] == [f"{PATH}/a", PATH, PATH, path]

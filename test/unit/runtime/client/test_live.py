@@ -772,7 +772,7 @@ async def test_a_wrapper_stands_before_the_server(server: Server) -> None:
 
     class Absent:
         def __init__(self, backend: Backend) -> None:
-            self.pages, self.watch = backend.pages, backend.watch
+            self.resource, self.pages, self.watch = backend.resource, backend.pages, backend.watch
             self.write, self.raw = backend.write, backend.raw
 
         async def get(self, call: GetCall) -> None:
