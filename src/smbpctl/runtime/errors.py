@@ -212,3 +212,14 @@ class IndexMissing(Exception):
 
 class LeadershipLost(Exception):
     """This process may no longer write; the manager ends."""
+
+
+class MissingPermissions(Exception):
+    """The server does not allow what this process needs; the message tells how to grant it.
+
+    `missing` names each permission: "list deployments.apps in all namespaces".
+    """
+
+    def __init__(self, message: str, missing: Sequence[str]) -> None:
+        super().__init__(message)
+        self.missing: tuple[str, ...] = tuple(missing)
