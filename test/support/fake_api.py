@@ -90,6 +90,9 @@ class FakeApi:
         url = urlsplit(request.url)
         if url.path in {"/api", "/apis"}:
             return _discovery(self.kinds, core=url.path == "/api")
+        if url.path.endswith("/selfsubjectaccessreviews"):
+            asked = json.loads(request.body or b"{}")["spec"]["resourceAttributes"]
+            return json_response({"status": {"allowed": asked["resource"] not in self.forbidden}})
         for kind in self.kinds:
             if url.path == kind.root:
                 return await self._collection(kind, parse_qs(url.query))

@@ -33,6 +33,7 @@ from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.store import IndexFunction
 
 Manifests: TypeAlias = list[Manifest]
+Kinds: TypeAlias = list[GroupVersionKind]
 StoredObjects: TypeAlias = list[StoredObject]
 
 
@@ -188,6 +189,11 @@ class Cache:
             )
             for kind, informer in sorted(self._all(), key=lambda pair: pair[0])
         }
+
+    def kinds(self) -> Kinds:
+        """Return the kinds that are registered: of optional ones the version that is served."""
+        optional = [each.gvk for each in self._optional.values() if each.gvk is not None]
+        return sorted({*self._informers, *optional})
 
     def served(self, kind: OptionalKind) -> GroupVersionKind | None:
         """Return the version of an optional kind that can be read now; None while absent."""

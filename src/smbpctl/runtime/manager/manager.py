@@ -14,9 +14,11 @@ from smbpctl.runtime.discovery import Discovery
 from smbpctl.runtime.health import Health
 from smbpctl.runtime.leader import Elector, LeaderElection, leader_or_standby, renewing
 from smbpctl.runtime.manager.lifecycle import Lifecycle
+from smbpctl.runtime.manager.permissions import PermissionCheck
 from smbpctl.runtime.manager.runnable import Phase, Runnable
 from smbpctl.runtime.manager.signals import stop_on_signals
 from smbpctl.runtime.metrics import Metrics
+from smbpctl.runtime.preflight import Permission
 from smbpctl.runtime.serving import ProbeServer
 from smbpctl.runtime.transport import ClusterConfig, HttpTransport
 
@@ -31,6 +33,8 @@ class ManagerOptions:
     metrics are served; None serves none. `graceful_shutdown_timeout` is what reconciles that run
     may take to end, zero for nothing; `cache_sync_timeout` bounds the wait for the first lists.
     With `leader_election` one process of many works, and the others stand by with warm caches.
+    Unless `preflight` is off, the server is asked whether this process may list and watch the
+    kinds it caches, and do what `permissions` names besides; readiness tells what it may not.
     """
 
     namespace: str = ""
@@ -40,6 +44,8 @@ class ManagerOptions:
     cache_sync_timeout: timedelta = timedelta(minutes=2)
     user_agent: str = "smbpctl-runtime"
     leader_election: LeaderElection | None = None
+    preflight: bool = True
+    permissions: tuple[Permission, ...] = ()
 
     def __post_init__(self) -> None:
         if self.graceful_shutdown_timeout < timedelta(0):
@@ -118,6 +124,8 @@ class Manager:
             )
             self.add(self.probe_server, Phase.SERVING, name="the probe server")
         self._run_cache(cluster, "the cache", "caches-synced")
+        if self.options.preflight:
+            self._check_permissions()
         if elector is not None:
             self.health.add_liveness("leader-renewing", renewing(elector))
             self.health.add_readiness("leader-or-standby", leader_or_standby(elector))
@@ -213,6 +221,18 @@ class Manager:
         """
         with stop_on_signals(self.stop) if handle_signals else nullcontext():
             await self._lifecycle.run()
+
+    def _check_permissions(self) -> None:
+        permissions = PermissionCheck(
+            self.client,
+            self.discovery,
+            kinds=self.cache.kinds,
+            permissions=self.options.permissions,
+            namespace=self.options.namespace,
+            clock=self.clock,
+        )
+        self.add(permissions, Phase.CACHES, name="the preflight")
+        self.health.add_readiness("permissions", permissions.check)
 
     def _run_cache(self, cluster: Cluster, name: str, check: str) -> None:
         cache = _SyncedCache(cluster.cache, self.options.cache_sync_timeout)

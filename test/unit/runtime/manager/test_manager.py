@@ -151,11 +151,21 @@ class TestReadiness:
 
         refused, granted = run_virtual(main())
 
-        assert len(refused) == 1
+        assert len(refused) == 2
         assert refused[0].startswith("[-]caches-synced failed: Pod.v1: forbidden (")
         assert 'cannot list resource "pods"' in refused[0]
         assert "ConfigMap" not in refused[0]
-        assert granted == ("[+]caches-synced ok",)
+        assert refused[1] == (
+            "[-]permissions failed: cannot list pods in all namespaces; "
+            "cannot watch pods in all namespaces"
+        )
+        assert granted == ("[+]caches-synced ok", "[+]permissions ok")
+
+    def test_without_preflight_nothing_is_asked(self) -> None:
+        """For clusters that refuse the question, and for tests."""
+        manager = new_manager(FakeApi(), ManagerOptions(preflight=False))
+
+        assert manager.health.report(ProbeKind.READINESS).lines == ("[+]caches-synced ok",)
 
 
 class TestServing:
@@ -229,6 +239,7 @@ class TestComposition:
         assert ready.lines == (
             "[+]caches-synced ok",
             "[-]leader-or-standby failed: takes no part in the election",
+            "[+]permissions ok",
         )
 
     def test_an_election_needs_an_elector(self) -> None:
