@@ -230,7 +230,10 @@ class TestServing:
 
         host = manager.cluster.transport.base_url.removeprefix("https://")
         assert alive == (200, "[+]ping ok\nhealthz check passed\n")
-        assert ready == (200, "[+]caches-synced ok\nreadyz check passed\n")
+        assert ready == (
+            200,
+            "[+]caches-synced ok\n[+]permissions ok\nreadyz check passed\n",
+        )
         assert 'smbpctl_informer_synced{gvk="ServiceAccount.v1"} 1.0' in metrics
         assert 'controller_runtime_max_concurrent_reconciles{controller="echo"} 10.0' in metrics
         assert f'rest_client_requests_total{{code="200",host="{host}",method="GET"}}' in metrics
