@@ -201,6 +201,34 @@ class KernelMachine(RuleBasedStateMachine):
             self.hold(key)
             self.unhold(key)
 
+    @rule(key=KEYS, priority=PRIORITIES)
+    def add_for_many_reasons(self, key: str, priority: int) -> None:
+        """Tell more causes than are kept."""
+        for number in range(MOST_CAUSES + 2):
+            self.add(key, priority, Cause(Trigger.CREATED, name=str(number)))
+
+    @rule(keys=st.permutations("abcd"), priority=PRIORITIES, delay=st.sampled_from([0.25, 1.0]))
+    def add_all_after(self, keys: list[str], priority: int, delay: float) -> None:
+        """Have delays end while other keys are ready, and while nobody looks."""
+        for key in keys[:2]:
+            self.add_after(key, delay, priority, None)
+        self.now += 2 * delay
+        self.add(keys[2], priority, None)
+
+    @rule(
+        urgent=st.sets(KEYS), turns=st.integers(2, 5 * SHARE), seconds=st.sampled_from([0.0, 1.0])
+    )
+    def serve(self, urgent: set[str], turns: int, seconds: float) -> None:
+        """Let one worker go on for a while, with some keys that are woken again at once."""
+        for _ in range(turns):
+            for key in sorted(urgent):
+                self.add(key, 7, None)
+            self.now += seconds
+            before = set(self.model.running)
+            self.pop()
+            for key in set(self.model.running) - before:
+                self.end(key)
+
     @rule(key=KEYS)
     def hold(self, key: str) -> None:
         self.queue.hold(key)
@@ -234,7 +262,9 @@ class KernelMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.running)
     @rule(data=st.data())
     def done(self, data: st.DataObject) -> None:
-        key = data.draw(st.sampled_from(sorted(self.model.running)))
+        self.end(data.draw(st.sampled_from(sorted(self.model.running))))
+
+    def end(self, key: str) -> None:
         _, started = self.model.running[key]
 
         seconds = self.queue.done(key, self.now)
@@ -320,7 +350,7 @@ class KernelMachine(RuleBasedStateMachine):
                 self.bounds[key] = (position, left - 1)
 
 
-KernelMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+KernelMachine.TestCase.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
 TestKernel = KernelMachine.TestCase
 
 

@@ -277,7 +277,7 @@ class FakeManager:
     def reconciler(self) -> Any:
         """Return the reconciler of the one controller that was added."""
         (controller,) = self.controllers
-        return controller._reconciler
+        return controller.reconciler
 
     async def reconcile(self, name: str = "demo", namespace: str = "shop") -> Result:
         """Run the reconciler once for a BigPeer."""

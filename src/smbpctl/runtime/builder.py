@@ -7,7 +7,7 @@ from typing import Generic, TypeAlias, TypeVar, final
 
 from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
 from smbpctl.runtime.client import Reader
-from smbpctl.runtime.controller import Controller
+from smbpctl.runtime.controller import Controller, ControllerOptions
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import TerminalError
 from smbpctl.runtime.handler import EventHandler, for_object, for_owner
@@ -171,9 +171,11 @@ class Builder(Generic[K]):
             clock=manager.clock,
             random=manager.random,
             metrics=manager.metrics.controller(self._name),
-            workers=self._workers,
-            reconcile_timeout=self._reconcile_timeout,
-            cache_sync_timeout=manager.options.cache_sync_timeout,
+            options=ControllerOptions(
+                workers=self._workers,
+                reconcile_timeout=self._reconcile_timeout,
+                cache_sync_timeout=manager.options.cache_sync_timeout,
+            ),
         )
         manager.add(built, Phase.CONTROLLERS, name=self._name)
         return built

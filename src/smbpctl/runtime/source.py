@@ -126,6 +126,7 @@ class DeferredSource(Generic[K]):
 
     def __init__(self, make: Callable[[], Awaitable[Source[K]]]) -> None:
         self._make = make
+        self._making = asyncio.Lock()
         self._queue: RequestQueue[K] | None = None
         self._source: Source[K] | None = None
 
@@ -142,9 +143,10 @@ class DeferredSource(Generic[K]):
         """Make and start the source, then wait for it; `within` counts from the start of it."""
         if self._queue is None:
             raise RuntimeError("the source was not started")
-        if self._source is None:
-            self._source = await self._make()
-            self._source.start(self._queue)
+        async with self._making:  # several may wait
+            if self._source is None:
+                self._source = await self._make()
+                self._source.start(self._queue)
         await self._source.wait_synced(within)
 
 

@@ -5,7 +5,7 @@ a few of our own under `smbpctl_`. Label values come from closed sets (controlle
 code), never from object names.
 """
 
-from smbpctl.runtime.metrics.controllers import ControllerMetrics, Outcome
+from smbpctl.runtime.metrics.controllers import ControllerMetrics, ErrorClass, Outcome
 from smbpctl.runtime.metrics.informers import InformerMetrics, InformerStatus
 from smbpctl.runtime.metrics.leader import LeaderMetrics
 from smbpctl.runtime.metrics.queues import QueueMetrics, QueueState
@@ -15,6 +15,7 @@ __all__ = [
     "MAX_HOSTS",
     "OTHER_HOSTS",
     "ControllerMetrics",
+    "ErrorClass",
     "InformerMetrics",
     "InformerStatus",
     "LeaderMetrics",

@@ -24,6 +24,21 @@ class Outcome(StrEnum):
     PANIC = "panic"
 
 
+@final
+class ErrorClass(StrEnum):
+    """What kind of error a reconcile ended in, as far as its retry differs."""
+
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    INVALID = "invalid"
+    FORBIDDEN = "forbidden"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    TERMINAL = "terminal"
+    TIMEOUT = "timeout"
+    PANIC = "panic"
+    ERROR = "error"
+
+
 # What controller-runtime counts as result `error` is split further by counters of its own.
 _RESULTS = (Outcome.SUCCESS, Outcome.ERROR, Outcome.REQUEUE, Outcome.REQUEUE_AFTER)
 
@@ -43,9 +58,15 @@ class ControllerMetrics:
             Outcome.TIMEOUT: families.timeouts.labels(controller=name),
             Outcome.PANIC: families.panics.labels(controller=name),
         }
+        self._classes = {
+            each.value: families.classes.labels(controller=name, error_class=each.value)
+            for each in ErrorClass
+        }
         self._time = families.time.labels(controller=name)
         self._active = families.active.labels(controller=name)
         self._max_concurrent = families.max_concurrent.labels(controller=name)
+        self._stuck = families.stuck.labels(controller=name)
+        self._hot_loops = families.hot_loops.labels(controller=name)
 
     def max_concurrent(self, workers: int) -> None:
         """Tell how many keys the controller may run at once."""
@@ -74,6 +95,18 @@ class ControllerMetrics:
     def cancelled(self) -> None:
         """Take back `started` for a run that was cancelled: it has no outcome."""
         self._active.dec()
+
+    def failed(self, error_class: str) -> None:
+        """Count an error; `error_class` is the value of an `ErrorClass`, else KeyError."""
+        self._classes[error_class].inc()
+
+    def stuck(self, runs: int) -> None:
+        """Tell how many runs last far longer than they should."""
+        self._stuck.set(runs)
+
+    def hot_loop(self) -> None:
+        """Count a key that was found to read and write the same again and again."""
+        self._hot_loops.inc()
 
 
 @final
@@ -112,4 +145,22 @@ class ControllerFamilies:
         self.active: Gauge = gauge("active_workers", "Reconciles that run now.")
         self.max_concurrent: Gauge = gauge(
             "max_concurrent_reconciles", "Reconciles that may run at once."
+        )
+        self.classes: Counter = Counter(
+            "smbpctl_reconcile_errors_total",
+            "Errors of reconciles by class; conflicts are in here, though they are no errors.",
+            ["controller", "error_class"],
+            registry=registry,
+        )
+        self.stuck: Gauge = Gauge(
+            "smbpctl_stuck_reconciles",
+            "Reconciles that last far longer than they should.",
+            ["controller"],
+            registry=registry,
+        )
+        self.hot_loops: Counter = Counter(
+            "smbpctl_hot_loops_total",
+            "Keys found to read and write the same again and again.",
+            ["controller"],
+            registry=registry,
         )

@@ -395,6 +395,17 @@ class TestAgeing:
         assert max(waits) == 1
         assert sum(waits) == 100 // 7
 
+    def test_a_delay_that_ended_unnoticed_ages_too(self) -> None:
+        """Nobody looks at low priorities while there is something urgent, except for this."""
+        queue: KeyQueue[str] = KeyQueue(patience=timedelta(seconds=30), share=2)
+        queue.add_after("low", 5.0, 0.0, LOW_PRIORITY)
+        for number in range(4):
+            queue.add(f"urgent-{number}", 20.0)
+
+        keys = [queue.pop(35.0) for _ in range(3)]
+
+        assert keys == ["urgent-0", "low", "urgent-1"]
+
     def test_a_share_below_one_is_refused(self) -> None:
         """It would never be anybody's turn."""
         with pytest.raises(ValueError, match="at least 1, not 0"):

@@ -8,7 +8,7 @@ from typing import Final, final
 from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
 from smbpctl.runtime.clock import Clock, Random, system_random
 from smbpctl.runtime.cluster import Cluster
-from smbpctl.runtime.controller import Controller
+from smbpctl.runtime.controller import Controller, ControllerOptions
 from smbpctl.runtime.handler import for_object
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey
 from smbpctl.runtime.metrics import Metrics
@@ -172,5 +172,5 @@ class NodeAgent:
             clock=self._clock,
             random=self._random,
             metrics=self._metrics.controller(name),
-            workers=workers,
+            options=ControllerOptions(workers=workers),
         )

@@ -1,0 +1,253 @@
+"""One run of the reconciler, and everything that follows from how it ended."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Generic, cast, final
+
+import structlog
+
+from smbpctl.runtime.clock import Clock, Random
+from smbpctl.runtime.controller.failures import (
+    ReconcileTimedOut,
+    StrayCancellation,
+    cancelled_by_nobody,
+    single_cause,
+)
+from smbpctl.runtime.controller.hotloop import HotLoopGuard
+from smbpctl.runtime.controller.options import ControllerOptions
+from smbpctl.runtime.controller.protocols import (
+    Gate,
+    ReconcileMetrics,
+    ReconcileQueue,
+    RunListener,
+    RunRecord,
+    RunReport,
+)
+from smbpctl.runtime.controller.verdicts import Verdict, judge_error, judge_result
+from smbpctl.runtime.event import Cause, Told, Trigger
+from smbpctl.runtime.metrics import ErrorClass
+from smbpctl.runtime.reconcile import K, Reconciler, Request, Result
+
+_RETRY: Final = Cause(Trigger.RETRY)
+_REQUEUE: Final = Cause(Trigger.REQUEUE)
+
+_log = structlog.get_logger(__name__)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class _Causes:
+    """Causes as they are logged; put into words only where somebody looks."""
+
+    told: Sequence[Told]
+
+    def __repr__(self) -> str:
+        return ", ".join(str(cause) for _, cause in self.told)
+
+
+@final
+class Worker(Generic[K]):
+    """Runs the reconciler for one request after the other, on behalf of a controller.
+
+    Between the queue's `get` and `done` of a request, `run` is called once. It never raises
+    because of the reconciler; cancellation passes through, and leaves the request owed a run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reconciler: Reconciler[K],
+        *,
+        queue: ReconcileQueue[K],
+        clock: Clock,
+        random: Random,
+        metrics: ReconcileMetrics,
+        options: ControllerOptions,
+        gate: Gate[Any] | None = None,
+        listener: RunListener[K] | None = None,
+    ) -> None:
+        self.reconciler = reconciler
+        self._name = name
+        self._queue = queue
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._timeout = options.reconcile_timeout
+        self._gate = gate
+        self._listener = listener
+        self._guard: HotLoopGuard[Request[K]] | None = None
+        # Without a record there is nothing to compare.
+        if options.hot_loops is not None and gate is not None:
+            self._guard = HotLoopGuard(options.hot_loops)
+        self._conflicts: dict[Request[K], int] = {}
+
+    async def run(self, request: Request[K]) -> float:
+        """Run the reconciler once; return how many seconds that took."""
+        run_id = f"{self._random.getrandbits(64):016x}"
+        with structlog.contextvars.bound_contextvars(
+            controller=self._name, key=str(request), reconcile_id=run_id
+        ):
+            causes = self._queue.causes(request)
+            if self._listener is not None:
+                _told(self._listener.started, request, causes, run_id)
+            began = self._clock.monotonic()
+            self._metrics.started()
+            error = None
+            try:
+                verdict = judge_result(await self._recorded(request))
+                if self._conflicts:
+                    self._conflicts.pop(request, None)
+            except asyncio.CancelledError:
+                self._cancelled(request)
+                raise
+            except Exception as raised:
+                error = single_cause(raised)
+                verdict = self._judge(request, error)
+            seconds = self._clock.monotonic() - began
+            self._finish(request, verdict, error, causes, seconds)
+            return seconds
+
+    def stuck(self, request: Request[K], seconds: float, frames: Sequence[str]) -> None:
+        """Tell the listener of a run that lasts too long."""
+        if self._listener is not None:
+            _told(self._listener.stuck, request, seconds, frames)
+
+    async def _recorded(self, request: Request[K]) -> Result:
+        """Run the reconciler; see that the next run of the key sees what this one wrote."""
+        if self._gate is None:
+            return await self._bounded(request)
+        record: RunRecord | None = None
+        try:
+            with self._gate.recorded() as record:
+                result = await self._bounded(request)
+        finally:
+            if record is not None:
+                wait = self._gate.wait(record)
+                if wait is not None:
+                    wait.when_over(self._hold(request))
+        if self._guard is not None and record is not None:
+            self._look_for_loop(self._guard, request, record)
+        return result
+
+    async def _bounded(self, request: Request[K]) -> Result:
+        if self._timeout is None:
+            return await self._reconcile(request)
+        deadline = asyncio.timeout(self._timeout.total_seconds())
+        try:
+            async with deadline:
+                return await self._reconcile(request)
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise  # the reconciler's own
+            raise ReconcileTimedOut(f"{request} took longer than {self._timeout}") from error
+
+    async def _reconcile(self, request: Request[K]) -> Result:
+        try:
+            result = cast("object", await self.reconciler.reconcile(request))
+        except asyncio.CancelledError as error:
+            if not cancelled_by_nobody():
+                raise
+            raise StrayCancellation(f"{request} awaited something cancelled") from error
+        if not isinstance(result, Result):
+            raise TypeError(f"the reconciler returned {result!r} for {request}, not a Result")
+        return result
+
+    def _hold(self, request: Request[K]) -> Callable[[], None]:
+        """Hold the request; return what lets it go, once however often it is called."""
+        self._queue.hold(request)
+        held = [request]
+
+        def unhold() -> None:
+            if held:
+                self._queue.unhold(held.pop())
+
+        return unhold
+
+    def _look_for_loop(
+        self, guard: HotLoopGuard[Request[K]], request: Request[K], record: RunRecord
+    ) -> None:
+        written = record.write_digest
+        if not written:
+            guard.wrote_nothing(request)
+            return
+        loop = guard.wrote(request, record.input_digest, written, self._clock.monotonic())
+        if loop is None:
+            return
+        self._clock.call_later(loop.delay, self._hold(request))
+        if loop.first:
+            self._metrics.hot_loop()
+            _log.warning("reconcile loop found", runs=loop.count, delay=loop.delay.total_seconds())
+        if self._listener is not None:
+            _told(self._listener.hot_loop, request, loop.count, loop.delay)
+
+    def _judge(self, request: Request[K], error: Exception) -> Verdict:
+        conflicts = self._conflicts.pop(request, 0)
+        verdict = judge_error(error, conflicts)
+        if verdict.error_class is ErrorClass.CONFLICT:
+            self._conflicts[request] = conflicts + 1
+        return verdict
+
+    def _cancelled(self, request: Request[K]) -> None:
+        """Have the interrupted request run again if the controller does."""
+        self._metrics.cancelled()
+        self._queue.add(request, priority=self._queue.priority(request), cause=_RETRY)
+        if self._listener is not None:
+            _told(self._listener.cancelled, request)
+
+    def _finish(
+        self,
+        request: Request[K],
+        verdict: Verdict,
+        error: Exception | None,
+        causes: Sequence[Told],
+        seconds: float,
+    ) -> None:
+        self._metrics.finished(verdict.outcome.value, seconds)
+        if verdict.error_class is not None:
+            self._metrics.failed(verdict.error_class.value)
+        delay = self._requeue(request, verdict)
+        if self._listener is not None:
+            report = RunReport(verdict.outcome, seconds, delay, error, verdict.error_class)
+            _told(self._listener.finished, request, report)
+        facts = {
+            "outcome": verdict.outcome.value,
+            "seconds": seconds,
+            "retry_in": None if delay is None else delay.total_seconds(),
+            "causes": _Causes(causes),
+        }
+        if error is None:
+            _log.debug("reconciled", **facts)
+            return
+        _log.log(
+            verdict.level,
+            "reconcile failed",
+            error=str(error),
+            error_type=type(error).__name__,
+            error_class=verdict.error_class and verdict.error_class.value,
+            exc_info=error if verdict.trace and verdict.level > 10 else None,
+            **facts,
+        )
+
+    def _requeue(self, request: Request[K], verdict: Verdict) -> timedelta | None:
+        queue = self._queue
+        if verdict.forget:
+            queue.forget(request)
+        if not verdict.rate_limited and verdict.delay is None:
+            return None
+        priority = queue.priority(request) if verdict.priority is None else verdict.priority
+        if verdict.rate_limited:
+            return queue.add_rate_limited(request, priority=priority, cause=_RETRY)
+        if verdict.delay is not None:
+            cause = _REQUEUE if verdict.error_class is None else _RETRY
+            queue.add_after(request, verdict.delay, priority=priority, cause=cause)
+        return verdict.delay
+
+
+def _told(listen: Callable[..., None], *facts: object) -> None:
+    """Tell a listener; what it raises is its own affair."""
+    try:
+        listen(*facts)
+    except Exception:
+        _log.exception("listener failed")
