@@ -110,7 +110,7 @@ class TestPublicApi:
         assert "    async def run(self, handle_signals: bool=True) -> None" in lines
         assert "module builder" in lines
         assert "    def controller(name: str) -> 'Builder[ObjectKey]'" in lines
-        assert "DONE = Result(requeue_after=None)" in lines
+        assert "DONE = Result(requeue_after=None, priority=None)" in lines
 
     def test_every_public_class_and_function_is_documented(self) -> None:
         """A public name without a docstring has no contract."""
