@@ -1,5 +1,6 @@
 """How a Kubernetes Status becomes an exception that says what the caller can do."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +41,8 @@ class TestStatusError:
             (405, "MethodNotAllowed"),
             (409, "Conflict"),
             (410, "Gone"),
+            (413, "RequestTooLarge"),
+            (415, "UnsupportedMediaType"),
             (422, "Invalid"),
             (429, "TooManyRequests"),
             (500, "ServerError"),
@@ -114,6 +117,24 @@ class TestStatusError:
     def test_there_is_always_a_message(self, status: dict[str, Any], message: str) -> None:
         """An error without words would leave an empty line in the log."""
         assert str(status_error(status, code=503)) == message
+
+    def test_a_quoted_object_is_left_out(self) -> None:
+        """The server quotes it whole where a patch has an unknown field: a Secret in the log."""
+        quoted = json.dumps(json.dumps({"data": {"password": "c2VjcmV0", "b": 'a "quote"'}}))
+        text = f'patch: Invalid value: {quoted}: strict decoding error: unknown field "x"'
+        cause = {"reason": "FieldValueInvalid", "message": text, "field": "patch"}
+
+        error = status_error({"message": text, "details": {"causes": [cause]}}, code=422)
+
+        short = 'patch: Invalid value: strict decoding error: unknown field "x"'
+        assert str(error) == short
+        assert error.causes[0].message == short
+
+    def test_a_quoted_value_stays(self) -> None:
+        """Who wrote it must see what was wrong with it."""
+        text = 'spec.replicas: Invalid value: "-3": must be greater than or equal to 0'
+
+        assert str(status_error({"message": text}, code=422)) == text
 
     @given(st.dictionaries(FIELDS, JSON | DETAILS))
     def test_malformed_bodies_still_give_an_error(self, status: dict[str, Any]) -> None:
