@@ -16,7 +16,7 @@ from typing import TypeAlias, final
 
 from smbpctl.runtime.clock import Random
 from smbpctl.runtime.leader.record import (
-    RELEASED_SECONDS,
+    RELEASED,
     Claim,
     LeaseRecord,
     micro_time,
@@ -187,8 +187,7 @@ class Election:
         if fetched is None or fetched.holder != self._identity or not self._wrote(fetched):
             return None
         stamp = self._stamp(wall)
-        seconds = timedelta(seconds=RELEASED_SECONDS)
-        return Claim("", seconds, fetched.transitions, stamp, stamp).onto(fetched.manifest)
+        return Claim("", RELEASED, fetched.transitions, stamp, stamp).onto(fetched.manifest)
 
     def _lead(self, now: float, wall: datetime) -> Step:
         if now < self._next_try:
@@ -253,16 +252,20 @@ class Election:
                 self._lose(f"{record.holder} has taken the lease")
             # Deleted, blanked or edited: nobody leads but us, and the others should know.
             self._next_try = now
-        if record is None:
-            was_free = before is None or before.free
-            held = self._lease if before is None else self._wait_for(before)
+        if record is not None and record.released:
+            self._free_at = -inf
         else:
-            was_free, held = record.free, self._wait_for(record)
-        # Never earlier than known before: whoever held it may still count on it.
-        self._free_at = -inf if was_free else max(self._free_at, now + held)
+            # Never earlier than known before: whoever held it may still count on it.
+            self._free_at = max(self._free_at, now + self._wait_for(before, record))
 
-    def _wait_for(self, record: LeaseRecord) -> float:
-        """Return how long this Lease must stay unchanged: as its holder said, else as ours."""
+    def _wait_for(self, before: LeaseRecord | None, record: LeaseRecord | None) -> float:
+        """Return how long the Lease must stay as it is now before it may be taken."""
+        if record is None:
+            # Who held it last need not be whom we saw last.
+            told = timedelta(0) if before is None else before.duration
+            return max(self._lease, told.total_seconds())
+        if record.blank and before is None:
+            return 0.0
         return record.duration.total_seconds() or self._lease
 
     def _wrote(self, record: LeaseRecord) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, cast, final
 
 from smbpctl.runtime.meta import Manifest, metadata_of
 
-RELEASED_SECONDS = 1
+RELEASED = timedelta(seconds=1)
 """The duration that a released Lease carries, as client-go writes it."""
 
 
@@ -43,14 +43,18 @@ class LeaseRecord:
         )
 
     @property
-    def free(self) -> bool:
-        """Tell whether its holder let go of it, or nobody ever held it.
+    def released(self) -> bool:
+        """Tell whether its holder let go of it.
 
         An empty holder alone does not say so: somebody may have blanked it under a leader that
         still works.
         """
-        released = self.duration <= timedelta(seconds=RELEASED_SECONDS)
-        return not self.holder and (released or not self.renewed)
+        return not self.holder and timedelta(0) < self.duration <= RELEASED
+
+    @property
+    def blank(self) -> bool:
+        """Tell whether nothing says that anybody ever held it."""
+        return not (self.holder or self.renewed)
 
     @property
     def order(self) -> int:
