@@ -29,6 +29,7 @@ def befall(world: World, happening: Happening) -> None:
     server = world.server
     deeds: dict[str, Callable[[], None]] = {
         "stop": lambda: world.stop(who, happening.seconds),
+        "ambush": lambda: world.ambush(happening.seconds),
         "kill": lambda: world.kill(who) if who.alive else None,
         "hand over": lambda: world.hand_over(who),
         "stand again": lambda: world.stand_again(who),
@@ -51,6 +52,7 @@ HAPPENINGS = st.builds(
         [
             *("stop", "kill", "hand over", "stand again", "delete", "steal", "blank"),
             *("blank to empty", "touch", "garble", "reset", "wipe"),
+            *("ambush", "ambush"),
         ]
     ),
     whom=st.integers(0, 5),

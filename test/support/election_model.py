@@ -91,6 +91,7 @@ class Candidate:
     offset: float
     rate: float
     stopped_until: float = 0.0
+    stops_after_answer: float = 0.0
     alive: bool = True
     busy: bool = False
     releasing: bool = False
@@ -198,6 +199,9 @@ class World:
             who.election.written(who.local(self.now), write, record)
         if who.election.leading and not led:
             self.terms.append((self.now, who.name))
+        if who.election.leading and who.stops_after_answer:
+            self.stop(who, who.stops_after_answer)
+            who.stops_after_answer = 0.0
 
     def _ask(
         self, who: Candidate, write: Write | None, answered: Callable[[LeaseRecord | None], None]
@@ -285,6 +289,11 @@ class World:
     def stop(self, who: Candidate, seconds: float) -> None:
         """Stop a process (SIGSTOP) and let it go on later."""
         who.stopped_until = max(who.stopped_until, self.now + seconds)
+
+    def ambush(self, seconds: float) -> None:
+        """Stop whoever leads as soon as it knows of its next renewal."""
+        for who in self.candidates:
+            who.stops_after_answer = seconds
 
     def kill(self, who: Candidate) -> None:
         """End a process; another takes its place, with a clock like its own."""
