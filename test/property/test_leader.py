@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smbpctl.runtime.clock import seeded_random
 from test.support.election_model import CALL, LEASE, STRANGER, Network, World
 
-FAULTS_END = 120.0
+FAULTS_END = 80.0
 SKEW = 0.01
 
 
@@ -68,7 +68,7 @@ CLOCKS = st.tuples(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     clocks=st.lists(CLOCKS, min_size=2, max_size=4),
     network=NETWORKS,
@@ -105,7 +105,7 @@ def test_at_most_one_may_write_and_in_the_end_one_does(
     assert world.leader() is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     answer_lost=st.floats(0.0, 1.0),
     clocks=st.lists(CLOCKS, min_size=2, max_size=3),
@@ -120,13 +120,13 @@ def test_lost_answers_do_not_lose_the_lease(
     for offset, rate in clocks:
         world.join(offset=offset, rate=rate)
 
-    world.run(200.0)
+    world.run(100.0)
 
     assert world.losses == []
     assert world.leader() is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     clocks=st.lists(CLOCKS, min_size=2, max_size=4),
     dies_at=st.floats(10.0, 30.0),
@@ -149,7 +149,7 @@ def test_a_dead_leader_is_replaced_in_time(
     assert world.leader() is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     clocks=st.lists(CLOCKS, min_size=2, max_size=4),
     stops_at=st.floats(10.0, 30.0),

@@ -5,7 +5,6 @@ stopped and go on with what they had in hand, die, come back under another name,
 again. People delete and edit the Lease. Only the rules (`Election`) are the real ones.
 """
 
-import copy
 import heapq
 import itertools
 from collections.abc import Callable
@@ -53,7 +52,7 @@ class Server:
 
     def get(self) -> LeaseRecord | None:
         """Return the Lease as a client reads it."""
-        return None if self.lease is None else LeaseRecord.of(copy.deepcopy(self.lease))
+        return None if self.lease is None else LeaseRecord.of(self.lease)
 
     def execute(self, write: Write, sender: str) -> LeaseRecord | None:
         """Do what a request asks, None when the version it is based on is not the current one."""
@@ -69,11 +68,12 @@ class Server:
     def put(self, manifest: Manifest | None) -> LeaseRecord | None:
         """Store a version, or delete the Lease, and tell the watches."""
         self.version += 1
-        self.lease = copy.deepcopy(manifest)
-        if self.lease is not None:
-            self.lease["metadata"]["resourceVersion"] = str(self.version)
+        self.lease = manifest
+        if manifest is not None:
+            metadata = {**manifest["metadata"], "resourceVersion": str(self.version)}
+            self.lease = {**manifest, "metadata": metadata}
         for listener in self.listeners:
-            listener(copy.deepcopy(self.lease))
+            listener(self.lease)
         return self.get()
 
     def edit(self, **spec: Any) -> None:
@@ -340,5 +340,6 @@ class World:
         self.network = PERFECT
         for who in self.candidates:
             who.stopped_until = min(who.stopped_until, self.now)
+            who.stops_after_answer = 0.0
             self.stand_again(who)
             self._soon(who)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smbpctl.runtime.clock import LoopClock, seeded_random, system_random
+from smbpctl.runtime.clock import LoopClock, boottime, seeded_random, system_random
 from test.support.virtual_time import run_virtual
 
 
@@ -93,3 +93,17 @@ class TestRandom:
         numbers = {system_random().getrandbits(64) for _ in range(8)}
 
         assert len(numbers) == 8
+
+
+class TestBoottime:
+    def test_it_never_goes_back(self) -> None:
+        """Any thread may ask, and needs no loop."""
+        first = boottime()
+
+        assert boottime() >= first
+
+    async def test_it_is_never_behind_the_clock_that_stands_still_in_suspend(self) -> None:
+        """What the loop's time leaves out is counted here."""
+        awake = LoopClock().monotonic()
+
+        assert boottime() >= awake

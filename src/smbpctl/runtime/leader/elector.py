@@ -133,8 +133,8 @@ class Elector:
         if self._running:
             raise RuntimeError("the elector runs already")
         self._running, self._releasing = True, False
-        for event in (self._elected, self._lost, self._ended):
-            event.clear()
+        self._lost.clear()
+        self._ended.clear()
         self._election.stand_again()
         try:
             if self._own_thread:
@@ -143,6 +143,8 @@ class Elector:
                 await self._stand(lambda call: call(), None)
         finally:
             self._running = False
+            # Now, not at the next run: whoever starts that as a task asks before it has begun.
+            self._elected.clear()
             self._ended.set()
         if self._lost.is_set():
             raise LeadershipLost(self._reason)
