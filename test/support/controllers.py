@@ -253,8 +253,14 @@ def new_controller(
 
 
 _CODES: dict[type[ApiStatusError], int] = {
-    Conflict: 409, AlreadyExists: 409, Forbidden: 403, Invalid: 422, NotFound: 404,
-    TooManyRequests: 429, ServerError: 500, ServerTimeout: 504,
+    Conflict: 409,
+    AlreadyExists: 409,
+    Forbidden: 403,
+    Invalid: 422,
+    NotFound: 404,
+    TooManyRequests: 429,
+    ServerError: 500,
+    ServerTimeout: 504,
 }
 
 

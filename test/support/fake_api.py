@@ -41,11 +41,18 @@ NAMESPACE = ServedKind(GroupVersionKind("", "v1", "Namespace"), "namespaces", na
 
 @dataclass
 class FakeApi:
-    """Serves `kinds`; refuses to list those in `forbidden`; `hold` keeps lists waiting."""
+    """Serves `kinds`; refuses to list those in `forbidden`; `hold` keeps lists waiting.
+
+    With `hold_watches` no watch is told of anything until `release_watches`.
+    """
 
     kinds: tuple[ServedKind, ...] = (CONFIG_MAP, POD, NAMESPACE)
     forbidden: set[str] = field(default_factory=set[str])
     hold: asyncio.Event | None = None
+    hold_watches: bool = False
+    untold: list[tuple[ServedKind, str, Manifest]] = field(
+        default_factory=list[tuple[ServedKind, str, Manifest]]
+    )
     objects: dict[str, list[Manifest]] = field(default_factory=dict[str, list[Manifest]])
     feeds: dict[str, list[Feed]] = field(default_factory=dict[str, list[Feed]])
     revision: int = 10
@@ -79,7 +86,16 @@ class FakeApi:
         gone["metadata"]["resourceVersion"] = str(self.revision)
         self._tell(kind, "DELETED", gone)
 
+    def release_watches(self) -> None:
+        """Tell the watches what they were not told so far."""
+        self.hold_watches, held, self.untold = False, self.untold, []
+        for kind, event, manifest in held:
+            self._tell(kind, event, manifest)
+
     def _tell(self, kind: ServedKind, event: str, manifest: Manifest) -> None:
+        if self.hold_watches:
+            self.untold.append((kind, event, manifest))
+            return
         for feed in self.feeds.get(kind.root, []):
             feed.push_json({"type": event, "object": manifest})
 
@@ -96,7 +112,14 @@ class FakeApi:
         for kind in self.kinds:
             if url.path == kind.root:
                 return await self._collection(kind, parse_qs(url.query))
+            if request.method == "PATCH" and url.path.endswith(f"/{kind.plural}/{_name(url.path)}"):
+                return self._merge(kind, _name(url.path), json.loads(request.body or b"{}"))
         return status_response(404, "NotFound")
+
+    def _merge(self, kind: ServedKind, name: str, patch: Manifest) -> Answer:
+        known = self.objects.get(kind.root, [])
+        (found,) = [each for each in known if each["metadata"]["name"] == name]
+        return json_response(self.put({**found, **patch}))
 
     async def _collection(self, kind: ServedKind, query: Mapping[str, list[str]]) -> Answer:
         if kind.plural in self.forbidden:
@@ -116,6 +139,10 @@ class FakeApi:
                 "items": self.objects.get(kind.root, []),
             }
         )
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _key(manifest: Manifest) -> tuple[str, str]:

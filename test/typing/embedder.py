@@ -24,6 +24,7 @@ from smbpctl.runtime import (
     ClusterConfig,
     Conflict,
     Controller,
+    ControllerOptions,
     Existing,
     Form,
     GroupVersionKind,
@@ -150,7 +151,7 @@ def set_up(manager: Manager) -> None:
         .owns(WIDGET)
         .watches(POD, handler.map_func(neighbours), form=Form.METADATA)
         .watches_source(channel)
-        .with_options(workers=4, reconcile_timeout=timedelta(minutes=5))
+        .with_options(ControllerOptions(reconcile_timeout=timedelta(minutes=5)), workers=4)
         .build(manager, PodReconciler(manager.client, manager.cache, applier))
     )
     assert_type(pods, Controller[ObjectKey])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from smbpctl.runtime.cache import Cache
     from smbpctl.runtime.client import Client
     from smbpctl.runtime.cluster import Cluster
-    from smbpctl.runtime.controller import Controller
+    from smbpctl.runtime.controller import Controller, ControllerOptions
     from smbpctl.runtime.discovery import OptionalKind
     from smbpctl.runtime.errors import ApiStatusError, Conflict, TerminalError, TransportError
     from smbpctl.runtime.finalizer import add_finalizer, has_finalizer, remove_finalizer
@@ -45,6 +45,7 @@ __all__ = [  # noqa: RUF022 - grouped by what one is about to do, not sorted
     "load_config",
     # reconcile
     "Controller",
+    "ControllerOptions",
     "DONE",
     "Reconciler",
     "Request",
@@ -85,7 +86,7 @@ _NAMES_BY_MODULE = {
     "cache": ("Cache",),
     "client": ("Client",),
     "cluster": ("Cluster",),
-    "controller": ("Controller",),
+    "controller": ("Controller", "ControllerOptions"),
     "discovery": ("OptionalKind",),
     "errors": ("ApiStatusError", "Conflict", "TerminalError", "TransportError"),
     "finalizer": ("add_finalizer", "has_finalizer", "remove_finalizer"),

@@ -1,18 +1,17 @@
 """Makes controllers: `controller(name).for_(…).owns(…).watches(…).build(manager, reconciler)`."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar, final
 
 from smbpctl.runtime.backoff import ExponentialBackoff, ItemBackoff
 from smbpctl.runtime.client import Reader
-from smbpctl.runtime.controller import Controller, ControllerOptions
+from smbpctl.runtime.controller import Controller, ControllerOptions, RunListener
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import TerminalError
 from smbpctl.runtime.handler import EventHandler, for_object, for_owner
 from smbpctl.runtime.informer import Form
-from smbpctl.runtime.manager import Manager, Phase
+from smbpctl.runtime.manager import Manager, ManagerOptions, Phase
 from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey
 from smbpctl.runtime.predicate import EventFilter
 from smbpctl.runtime.reconcile import DONE, K, ReconcileFunction, Reconciler, Request, Result
@@ -74,8 +73,9 @@ class Builder(Generic[K]):
         self._for: GroupVersionKind | None = None
         self._owns: list[WatchedKind] = []
         self._sources: list[Callable[[Manager], Source[K]]] = []
-        self._workers = 10
-        self._reconcile_timeout: timedelta | None = None
+        self._workers: int | None = None
+        self._options: ControllerOptions | None = None
+        self._listener: RunListener[K] | None = None
 
     def for_(
         self: "Builder[ObjectKey]",
@@ -138,13 +138,21 @@ class Builder(Generic[K]):
         return self
 
     def with_options(
-        self, *, workers: int | None = None, reconcile_timeout: timedelta | None = None
+        self,
+        options: ControllerOptions | None = None,
+        *,
+        workers: int | None = None,
+        listener: RunListener[K] | None = None,
     ) -> "Builder[K]":
-        """Set how many keys run at once (10 unless set), and how long one may take (for ever)."""
-        if workers is not None:
-            self._workers = workers
-        if reconcile_timeout is not None:
-            self._reconcile_timeout = reconcile_timeout
+        """Set how the controller works; what is not set is as the manager's options say.
+
+        `workers`, how many keys run at once, wins over `options.workers`; without both the
+        manager's `workers_by_kind` and then its `controllers` count. `listener` is told of every
+        run.
+        """
+        self._options = options or self._options
+        self._workers = self._workers if workers is None else workers
+        self._listener = listener or self._listener
         return self
 
     def build(self, manager: Manager, reconciler: Reconciler[K]) -> Controller[K]:
@@ -171,14 +179,22 @@ class Builder(Generic[K]):
             clock=manager.clock,
             random=manager.random,
             metrics=manager.metrics.controller(self._name),
-            options=ControllerOptions(
-                workers=self._workers,
-                reconcile_timeout=self._reconcile_timeout,
-                cache_sync_timeout=manager.options.cache_sync_timeout,
-            ),
+            options=self._effective(manager.options),
+            gate=manager.cluster.gate,
+            listener=self._listener,
         )
         manager.add(built, Phase.CONTROLLERS, name=self._name)
         return built
+
+    def _effective(self, defaults: ManagerOptions) -> ControllerOptions:
+        if self._options is not None:
+            own = self._options
+        else:
+            own = replace(defaults.controllers, cache_sync_timeout=defaults.cache_sync_timeout)
+            if self._for is not None:
+                kind = self._for.group_kind
+                own = replace(own, workers=defaults.workers_by_kind.get(kind, own.workers))
+        return own if self._workers is None else replace(own, workers=self._workers)
 
     def _owner(self) -> GroupVersionKind:
         if self._for is None:

@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from smbpctl.runtime.builder import Builder, controller, reconcile_function, reconcile_object
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.cluster import Cluster
+from smbpctl.runtime.controller import ControllerOptions
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import MetadataOnly, TerminalError
 from smbpctl.runtime.event import Deleted, Event
-from smbpctl.runtime.handler import map_func
+from smbpctl.runtime.handler import for_object, map_func
 from smbpctl.runtime.informer import Form
-from smbpctl.runtime.manager import Manager
+from smbpctl.runtime.manager import Manager, ManagerOptions
 from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, StoredObject
 from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.predicate import only
@@ -63,11 +64,11 @@ class Seen:
         return taken
 
 
-def new_manager(api: FakeApi) -> Manager:
+def new_manager(api: FakeApi, options: ManagerOptions | None = None) -> Manager:
     """Return a manager of the server in memory."""
     metrics, random = Metrics(), seeded_random(3)
     cluster = Cluster.over(api.transport(), clock=CLOCK, random=random, metrics=metrics)
-    return Manager(cluster, metrics=metrics, clock=CLOCK, random=random)
+    return Manager(cluster, options=options, metrics=metrics, clock=CLOCK, random=random)
 
 
 def play(
@@ -267,7 +268,7 @@ class TestOptions:
 
         ended: list[str] = []
         builder = controller("test").for_(POD.gvk).with_options(workers=2)
-        builder.with_options(reconcile_timeout=timedelta(seconds=0.8))
+        builder.with_options(ControllerOptions(reconcile_timeout=timedelta(seconds=0.8)))
         play(builder, api, reconciler=reconcile_function(hang(ended)))
 
         first = began[0][1]
@@ -275,6 +276,63 @@ class TestOptions:
             *(("ns/a", 0), ("ns/b", 0), ("ns/c", 0.8))
         ]
         assert ended[:2] == ["ns/a", "ns/b"]
+
+    def test_what_is_said_for_one_controller_wins(self) -> None:
+        """Then what the manager says for its kind, then what it says for all."""
+        options = ManagerOptions(
+            cache_sync_timeout=timedelta(seconds=7),
+            controllers=ControllerOptions(workers=3),
+            workers_by_kind={POD.gvk.group_kind: 5},
+        )
+
+        def workers(builder: Builder[ObjectKey]) -> int:
+            return builder.build(new_manager(FakeApi(), options), Seen()).options.workers
+
+        plain = controller("a").for_(CONFIG_MAP.gvk).build(new_manager(FakeApi(), options), Seen())
+        assert (plain.options.workers, plain.options.cache_sync_timeout) == (
+            3,
+            timedelta(seconds=7),
+        )
+        assert workers(controller("a").for_(POD.gvk)) == 5
+        assert workers(controller("a").watches(POD.gvk, for_object())) == 3
+        assert workers(controller("a").for_(POD.gvk).with_options(workers=2)) == 2
+        assert workers(controller("a").for_(POD.gvk).with_options(ControllerOptions())) == 10
+
+    def test_a_key_runs_again_when_the_cache_has_what_it_wrote(self) -> None:
+        """Not before: the next run sees its own write, and no worker waits for that."""
+        api = FakeApi(hold_watches=True)
+        api.put(manifest(CONFIG_MAP.gvk, "a"))
+        seen: list[tuple[float, Any]] = []
+
+        async def main() -> None:
+            async with new_manager(api) as manager:
+
+                async def reconcile(request: Request) -> Result:
+                    found = await manager.cache.get(CONFIG_MAP.gvk, request.key)
+                    count = int((found or {}).get("data", {}).get("count", 0))
+                    seen.append((round(CLOCK.monotonic() - began), count))
+                    if count < 2:
+                        body = {"data": {"count": str(count + 1)}}
+                        await manager.client.patch_merge(
+                            CONFIG_MAP.gvk, request.key, body, field_owner="test"
+                        )
+                    return Result(timedelta(seconds=1)) if count < 2 else DONE
+
+                builder = controller("count").for_(CONFIG_MAP.gvk, form=Form.FULL)
+                builder.build(manager, reconcile_function(reconcile))
+                began = CLOCK.monotonic()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(manager.run(handle_signals=False))
+                    await CLOCK.sleep(timedelta(seconds=3))
+                    api.release_watches()
+                    await CLOCK.sleep(timedelta(seconds=30))
+                    manager.stop()
+
+        run_virtual(main())
+
+        assert seen[0] == (0, 0)
+        assert seen[1] == (3, 1)
+        assert seen[-1][1] == 2
 
     def test_a_controller_shows_in_the_metrics_by_its_name(self) -> None:
         """The reconciles and the queue both carry it, before anything happened."""

@@ -1,7 +1,8 @@
 """The composition of a process of controllers: one cluster, its probes, and what runs on it."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, final
@@ -10,6 +11,7 @@ from smbpctl.runtime.cache import Cache
 from smbpctl.runtime.client import Client
 from smbpctl.runtime.clock import Clock, LoopClock, Random, system_random
 from smbpctl.runtime.cluster import Cluster
+from smbpctl.runtime.controller import ControllerOptions
 from smbpctl.runtime.discovery import Discovery
 from smbpctl.runtime.health import Health
 from smbpctl.runtime.leader import Elector, LeaderElection, leader_or_standby, renewing
@@ -17,6 +19,7 @@ from smbpctl.runtime.manager.lifecycle import Lifecycle
 from smbpctl.runtime.manager.permissions import PermissionCheck
 from smbpctl.runtime.manager.runnable import Phase, Runnable
 from smbpctl.runtime.manager.signals import stop_on_signals
+from smbpctl.runtime.meta import GroupKind
 from smbpctl.runtime.metrics import Metrics
 from smbpctl.runtime.preflight import Permission
 from smbpctl.runtime.serving import ProbeServer
@@ -35,6 +38,8 @@ class ManagerOptions:
     With `leader_election` one process of many works, and the others stand by with warm caches.
     Unless `preflight` is off, the server is asked whether this process may list and watch the
     kinds it caches, and do what `permissions` names besides; readiness tells what it may not.
+    `controllers` is how controllers work that say nothing else, `workers_by_kind` how many keys
+    those for a kind run at once.
     """
 
     namespace: str = ""
@@ -46,6 +51,8 @@ class ManagerOptions:
     leader_election: LeaderElection | None = None
     preflight: bool = True
     permissions: tuple[Permission, ...] = ()
+    controllers: ControllerOptions = field(default_factory=ControllerOptions)
+    workers_by_kind: Mapping[GroupKind, int] = field(default_factory=dict[GroupKind, int])
 
     def __post_init__(self) -> None:
         if self.graceful_shutdown_timeout < timedelta(0):
