@@ -265,6 +265,7 @@ class FakeManager:
         self.random = seeded_random(1)
         self.metrics = Metrics()
         self.options = ManagerOptions()
+        self.gate = None  # what is written is read at once
         self.woken = Woken()
         self.controllers: list[Controller[ObjectKey]] = []
 

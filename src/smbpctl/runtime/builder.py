@@ -180,7 +180,7 @@ class Builder(Generic[K]):
             random=manager.random,
             metrics=manager.metrics.controller(self._name),
             options=self._effective(manager.options),
-            gate=manager.cluster.gate,
+            gate=manager.gate,
             listener=self._listener,
         )
         manager.add(built, Phase.CONTROLLERS, name=self._name)

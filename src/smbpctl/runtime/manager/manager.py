@@ -11,6 +11,7 @@ from smbpctl.runtime.cache import Cache
 from smbpctl.runtime.client import Client
 from smbpctl.runtime.clock import Clock, LoopClock, Random, system_random
 from smbpctl.runtime.cluster import Cluster
+from smbpctl.runtime.consistency import Gate
 from smbpctl.runtime.controller import ControllerOptions
 from smbpctl.runtime.discovery import Discovery
 from smbpctl.runtime.health import Health
@@ -178,6 +179,11 @@ class Manager:
     def cache(self) -> Cache:
         """Return the cache: reads of the kinds that were registered."""
         return self.cluster.cache
+
+    @property
+    def gate(self) -> Gate:
+        """Return what holds keys until the cache has what their runs wrote."""
+        return self.cluster.gate
 
     @property
     def discovery(self) -> Discovery:
