@@ -201,7 +201,7 @@ class Controller(Generic[K]):
                 self._busy_since = since
                 self._busy.set()
             try:
-                seconds = await self._worker.run(request)
+                seconds = await self._worker.run(request, since)
                 if self._watchdog is not None:
                     self._watchdog.ended(seconds)
             finally:

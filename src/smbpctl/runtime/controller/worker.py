@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Generic, cast, final
 
@@ -37,14 +36,16 @@ _log = structlog.get_logger(__name__)
 
 
 @final
-@dataclass(frozen=True, slots=True)
 class _Causes:
     """Causes as they are logged; put into words only where somebody looks."""
 
-    told: Sequence[Told]
+    __slots__ = ("_told",)
+
+    def __init__(self, told: Sequence[Told]) -> None:
+        self._told = told
 
     def __repr__(self) -> str:
-        return ", ".join(str(cause) for _, cause in self.told)
+        return ", ".join(str(cause) for _, cause in self._told)
 
 
 @final
@@ -83,31 +84,44 @@ class Worker(Generic[K]):
             self._guard = HotLoopGuard(options.hot_loops)
         self._conflicts: dict[Request[K], int] = {}
 
-    async def run(self, request: Request[K]) -> float:
-        """Run the reconciler once; return how many seconds that took."""
+    async def run(self, request: Request[K], began: float) -> float:
+        """Run the reconciler once; return how many seconds passed since `began`."""
         run_id = f"{self._random.getrandbits(64):016x}"
-        with structlog.contextvars.bound_contextvars(
+        # Not `bound_contextvars`, which first looks at every variable there is.
+        bound = structlog.contextvars.bind_contextvars(
             controller=self._name, key=str(request), reconcile_id=run_id
-        ):
-            causes = self._queue.causes(request)
-            if self._listener is not None:
-                _told(self._listener.started, request, causes, run_id)
-            began = self._clock.monotonic()
-            self._metrics.started()
-            error = None
-            try:
-                verdict = judge_result(await self._recorded(request))
-                if self._conflicts:
-                    self._conflicts.pop(request, None)
-            except asyncio.CancelledError:
-                self._cancelled(request)
-                raise
-            except Exception as raised:
-                error = single_cause(raised)
-                verdict = self._judge(request, error)
-            seconds = self._clock.monotonic() - began
-            self._finish(request, verdict, error, causes, seconds)
-            return seconds
+        )
+        try:
+            return await self._run(request, began, run_id)
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
+
+    async def _run(self, request: Request[K], began: float, run_id: str) -> float:
+        causes = self._queue.causes(request)
+        if self._listener is not None:
+            _told(self._listener.started, request, causes, run_id)
+        self._metrics.started()
+        error = None
+        try:
+            verdict = judge_result(await self._recorded(request))
+            if self._conflicts:
+                self._conflicts.pop(request, None)
+        except asyncio.CancelledError:
+            self._cancelled(request)
+            raise
+        except Exception as raised:
+            error = single_cause(raised)
+            verdict = self._judge(request, error)
+        seconds = self._clock.monotonic() - began
+        self._metrics.finished(verdict.outcome.value, seconds)
+        if verdict.error_class is not None:
+            self._metrics.failed(verdict.error_class.value)
+        delay = self._requeue(request, verdict)
+        if self._listener is not None:
+            report = RunReport(verdict.outcome, seconds, delay, error, verdict.error_class)
+            _told(self._listener.finished, request, report)
+        _log_end(verdict, error, seconds=seconds, delay=delay, causes=causes)
+        return seconds
 
     def stuck(self, request: Request[K], seconds: float, frames: Sequence[str]) -> None:
         """Tell the listener of a run that lasts too long."""
@@ -196,40 +210,6 @@ class Worker(Generic[K]):
         if self._listener is not None:
             _told(self._listener.cancelled, request)
 
-    def _finish(
-        self,
-        request: Request[K],
-        verdict: Verdict,
-        error: Exception | None,
-        causes: Sequence[Told],
-        seconds: float,
-    ) -> None:
-        self._metrics.finished(verdict.outcome.value, seconds)
-        if verdict.error_class is not None:
-            self._metrics.failed(verdict.error_class.value)
-        delay = self._requeue(request, verdict)
-        if self._listener is not None:
-            report = RunReport(verdict.outcome, seconds, delay, error, verdict.error_class)
-            _told(self._listener.finished, request, report)
-        facts = {
-            "outcome": verdict.outcome.value,
-            "seconds": seconds,
-            "retry_in": None if delay is None else delay.total_seconds(),
-            "causes": _Causes(causes),
-        }
-        if error is None:
-            _log.debug("reconciled", **facts)
-            return
-        _log.log(
-            verdict.level,
-            "reconcile failed",
-            error=str(error),
-            error_type=type(error).__name__,
-            error_class=verdict.error_class and verdict.error_class.value,
-            exc_info=error if verdict.trace and verdict.level > 10 else None,
-            **facts,
-        )
-
     def _requeue(self, request: Request[K], verdict: Verdict) -> timedelta | None:
         queue = self._queue
         if verdict.forget:
@@ -251,3 +231,31 @@ def _told(listen: Callable[..., None], *facts: object) -> None:
         listen(*facts)
     except Exception:
         _log.exception("listener failed")
+
+
+def _log_end(
+    verdict: Verdict,
+    error: Exception | None,
+    *,
+    seconds: float,
+    delay: timedelta | None,
+    causes: Sequence[Told],
+) -> None:
+    facts = {
+        "outcome": verdict.outcome.value,
+        "seconds": seconds,
+        "retry_in": None if delay is None else delay.total_seconds(),
+        "causes": _Causes(causes),
+    }
+    if error is None:
+        _log.debug("reconciled", **facts)
+        return
+    _log.log(
+        verdict.level,
+        "reconcile failed",
+        error=str(error),
+        error_type=type(error).__name__,
+        error_class=verdict.error_class and verdict.error_class.value,
+        exc_info=error if verdict.trace else None,
+        **facts,
+    )
