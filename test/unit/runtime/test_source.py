@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from smbpctl.runtime.clock import LoopClock
 from smbpctl.runtime.errors import CacheNotSynced
 from smbpctl.runtime.event import Cause, Created, Deleted, Event, Generic, Trigger, Updated
 from smbpctl.runtime.handler import for_object
@@ -191,6 +192,27 @@ class TestDeferredSource:
 
         assert early == ([], [], False)
         assert (made, queue.names, source.synced) == (["made"], ["a"], True)
+
+    def test_it_is_made_once_however_many_wait_for_it(self) -> None:
+        """Made twice it would tell everything twice."""
+        informer, queue, made = FakeInformer("a"), Keys(), list[str]()
+        informer.ready.set()
+
+        async def make() -> Source[ObjectKey]:
+            made.append("made")
+            await LoopClock().sleep(WITHIN)
+            return KindSource(informer, for_object(), kind="Pod.v1")
+
+        async def main() -> None:
+            source = DeferredSource(make)
+            source.start(queue)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(source.wait_synced(WITHIN))
+                group.create_task(source.wait_synced(WITHIN))
+
+        run_virtual(main())
+
+        assert (made, queue.names) == (["made"], ["a"])
 
     def test_an_error_in_making_it_is_the_sources_error(self) -> None:
         """What cannot be made is not waited for."""
