@@ -90,7 +90,7 @@ class Direct:
         context = str(call)
         request = HttpRequest("GET", path, {"Accept": JSON}, timeout=self._call_timeout)
         try:
-            return decode(await self._send(request, context), _MANIFEST, context)
+            return decode(await self._send(request, call), _MANIFEST, context)
         except NotFound:
             return None
 
@@ -110,7 +110,7 @@ class Direct:
                 token=token,
             )
             request = HttpRequest("GET", f"{path}?{query}", headers, timeout=self._call_timeout)
-            body = await self._send(request, context, limit=LIST_LIMIT)
+            body = await self._send(request, call, limit=LIST_LIMIT)
             token = decode(body, _HEAD, context).metadata.continue_
             yield body
             if not token:
@@ -139,7 +139,7 @@ class Direct:
                 opened = self._caller.stream(request, context)
                 response = await stack.enter_async_context(opened)
             except PathNotServed as error:
-                raise self._not_served(error) from error
+                raise self._not_served(error, call.gvk) from error
             kind = response.headers.get("content-type", "")
             if not kind.startswith(JSON):
                 raise TransportError(f"{context}: the answer is {kind!r}, not JSON", sent=True)
@@ -181,9 +181,10 @@ class Direct:
 
     async def raw(self, call: RawCall) -> bytes:
         """Send a request to a path and return what it answers."""
+        context = str(call)
         if call.body is None:
             request = HttpRequest("GET", call.path, timeout=self._call_timeout)
-            return await self._caller.body(request, str(call))
+            return await self._caller.body(request, context)
         query = encoded(
             {"timeout": _text(self._call_timeout), "dryRun": "All" if call.dry_run else ""}
         )
@@ -194,7 +195,10 @@ class Direct:
             msgspec.json.encode(call.body),
             timeout=self._call_timeout + _MARGIN,
         )
-        return await self._send(request, str(call))
+        try:
+            return await self._caller.body(request, context)
+        except PathNotServed as error:
+            raise NoKindMatch(str(error)) from error
 
     async def _answer(self, request: HttpRequest, call: WriteCall) -> Manifest:
         answer, _ = await self._answer_and_body(request, call)
@@ -205,21 +209,27 @@ class Direct:
     ) -> tuple[Manifest, bytes]:
         context = str(call)
         limit = LIST_LIMIT if call.verb is Verb.DELETE_COLLECTION else BODY_LIMIT
-        body = await self._send(request, context, limit=limit)
+        body = await self._send(request, call, limit=limit)
         if not body and not call.stores:
             return {}, body
         # An answer that cannot be read is no success: what came of the write is then unknown.
         return decode(body, _MANIFEST, context), body
 
-    async def _send(self, request: HttpRequest, context: str, *, limit: int = BODY_LIMIT) -> bytes:
+    async def _send(
+        self,
+        request: HttpRequest,
+        call: GetCall | ListCall | WriteCall,
+        *,
+        limit: int = BODY_LIMIT,
+    ) -> bytes:
         try:
-            return await self._caller.body(request, context, limit=limit)
+            return await self._caller.body(request, str(call), limit=limit)
         except PathNotServed as error:
-            raise self._not_served(error) from error
+            raise self._not_served(error, call.gvk) from error
 
-    def _not_served(self, error: PathNotServed) -> NoKindMatch:
+    def _not_served(self, error: PathNotServed, gvk: GroupVersionKind) -> NoKindMatch:
         # What discovery told is outdated: the CRD is gone, or never had this subresource.
-        self._discovery.invalidate()
+        self._discovery.invalidate(gvk)
         return NoKindMatch(str(error))
 
 

@@ -68,6 +68,8 @@ class _Root:
     etag: str = ""
     loaded: bool = False
     suspect: bool = False
+    suspects: set[GroupVersionKey] = field(default_factory=set[GroupVersionKey])
+    changes: int = 0
     attempts: int = 0
     checked_at: float = 0.0
     error: ApiStatusError | TransportError | None = None
@@ -75,6 +77,10 @@ class _Root:
     def find(self, gvk: GroupVersionKind) -> Resource | None:
         """Return the resource of a kind, if it is known."""
         return self.table.get((gvk.group, gvk.version), {}).get(gvk.kind)
+
+    def doubts(self, group: str, *versions: str) -> bool:
+        """Tell whether something known of these versions turned out to be wrong."""
+        return self.suspect or any((group, each) in self.suspects for each in versions)
 
 
 @final
@@ -105,9 +111,10 @@ class Discovery:
         Raises TransportError or ApiStatusError when the server cannot be asked.
         """
         root = self._root(gvk.group)
-        if not root.suspect and (found := root.find(gvk)) is not None:
+        doubted = root.doubts(gvk.group, gvk.version)
+        if not doubted and (found := root.find(gvk)) is not None:
             return found
-        if not root.loaded or root.suspect or self._age(root) >= MISS_REFRESH:
+        if not root.loaded or doubted or self._age(root) >= MISS_REFRESH:
             await self._refresh(root)
         if (found := root.find(gvk)) is not None:
             return found
@@ -125,7 +132,7 @@ class Discovery:
         root = self._root(kind.group)
         if not root.loaded:
             await self._refresh(root)
-        elif root.suspect or self._age(root) >= self._min_refresh:
+        elif root.doubts(kind.group, *kind.versions) or self._age(root) >= self._min_refresh:
             await self._refresh_quietly(root)
         candidates = (GroupVersionKind(kind.group, each, kind.kind) for each in kind.versions)
         return next((gvk for gvk in candidates if root.find(gvk) is not None), None)
@@ -134,9 +141,20 @@ class Discovery:
         """Return the version of the API server, for example `v1.36.3`."""
         return (await self._get("/version", _VERSION)).git_version
 
-    def invalidate(self) -> None:
-        """Make the next look-up ask the server: something known turned out to be wrong."""
-        self._core.suspect = self._groups.suspect = True
+    def invalidate(self, gvk: GroupVersionKind | None = None) -> None:
+        """Make the next look-up ask the server: something known turned out to be wrong.
+
+        With `gvk` that is a look-up of its group and version; all others stay usable even when
+        the server cannot be asked.
+        """
+        if gvk is None:
+            self._core.suspect = self._groups.suspect = True
+        else:
+            self._root(gvk.group).suspects.add((gvk.group, gvk.version))
+
+    def changes(self) -> int:
+        """Return how often what is served was seen to change: a server that was replaced, a CRD."""
+        return self._core.changes + self._groups.changes
 
     def _root(self, group: str) -> _Root:
         return self._groups if group else self._core
@@ -165,6 +183,7 @@ class Discovery:
         try:
             await self._load(root)
             root.loaded, root.suspect, root.error = True, False, None
+            root.suspects.clear()
         except (ApiStatusError, TransportError) as error:
             root.error = error
         root.attempts += 1
@@ -189,6 +208,8 @@ class Discovery:
             table, silent = await self._load_classic(root.path, document)
         for key in silent:
             table[key] = table.get(key) or root.table.get(key, {})
+        if root.loaded and table != root.table:
+            root.changes += 1
         root.table, root.silent, root.etag = table, silent, etag
 
     async def _load_classic(

@@ -313,6 +313,75 @@ async def test_invalidate_asks_again(discovery: Discovery, server: Server) -> No
         await discovery.resource(THING)
 
 
+class TestInvalidate:
+    """Doubt about one kind."""
+
+    async def test_asks_again_for_its_group_and_version(
+        self, discovery: Discovery, server: Server
+    ) -> None:
+        """The kind may be gone; so are those that wait for it to be served, at once."""
+        server.kinds["example.org", "v1"] = ["Thing"]
+        await discovery.resource(THING)
+        await discovery.served(OPTIONAL)
+        del server.kinds["example.org", "v1"]
+
+        discovery.invalidate(THING)
+
+        assert await discovery.served(OPTIONAL) is None
+        with pytest.raises(NoKindMatch):
+            await discovery.resource(THING)
+
+    async def test_leaves_the_others_usable(self, discovery: Discovery, server: Server) -> None:
+        """Also while the server cannot be asked: a CRD that went must not stop everything."""
+        server.kinds["example.org", "v1"] = ["Thing"]
+        server.kinds["other.org", "v1"] = ["New"]
+        other = GroupVersionKind("other.org", "v1", "New")
+        await discovery.resource(THING)
+        await discovery.resource(POD)
+        server.failure = TransportError("down", sent=False)
+
+        discovery.invalidate(THING)
+
+        assert (await discovery.resource(other)).plural == "news"
+        assert (await discovery.resource(POD)).plural == "pods"
+        with pytest.raises(TransportError):
+            await discovery.resource(THING)
+
+    async def test_is_over_once_the_server_was_asked(
+        self, discovery: Discovery, server: Server
+    ) -> None:
+        """A kind that is served all the same costs one request, not one a look-up."""
+        server.kinds["example.org", "v1"] = ["Thing"]
+        await discovery.resource(THING)
+        discovery.invalidate(THING)
+        await discovery.resource(THING)
+        asked = len(server.transport.requests)
+
+        await discovery.resource(THING)
+
+        assert len(server.transport.requests) == asked
+
+
+async def test_changes_are_counted(
+    discovery: Discovery, server: Server, clock: ManualClock
+) -> None:
+    """What was refused before may be served after one; the first look is none."""
+    server.kinds["example.org", "v1"] = ["Thing"]
+    counts = [discovery.changes()]
+    await discovery.served(OPTIONAL)
+    counts.append(discovery.changes())
+    clock.advance(10 * SECOND)
+    await discovery.served(OPTIONAL)
+    counts.append(discovery.changes())
+    server.kinds["other.org", "v1"] = ["New"]
+    clock.advance(10 * SECOND)
+
+    await discovery.served(OPTIONAL)
+    counts.append(discovery.changes())
+
+    assert counts == [0, 0, 0, 1]
+
+
 async def test_the_server_version(discovery: Discovery) -> None:
     """As the server spells it."""
     assert await discovery.server_version() == "v1.36.3"
