@@ -1,9 +1,17 @@
 """The metrics of controllers: runs, how they ended, how long they took."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+
+from smbpctl.runtime.metrics.durations import Durations
 
 _RECONCILE_BUCKETS = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8),
@@ -45,28 +53,23 @@ _RESULTS = (Outcome.SUCCESS, Outcome.ERROR, Outcome.REQUEUE, Outcome.REQUEUE_AFT
 
 @final
 class ControllerMetrics:
-    """The metrics of one controller, bound once so that a reconcile pays no label look-up."""
+    """The metrics of one controller. What every run counts is told at scrape time only."""
 
     def __init__(self, families: "ControllerFamilies", name: str) -> None:
-        self._results = {
-            outcome: families.total.labels(controller=name, result=outcome.value)
-            for outcome in _RESULTS
-        }
         self._errors = families.errors.labels(controller=name)
         self._kinds_of_error = {
-            Outcome.TERMINAL: families.terminal.labels(controller=name),
-            Outcome.TIMEOUT: families.timeouts.labels(controller=name),
-            Outcome.PANIC: families.panics.labels(controller=name),
+            Outcome.TERMINAL.value: families.terminal.labels(controller=name),
+            Outcome.TIMEOUT.value: families.timeouts.labels(controller=name),
+            Outcome.PANIC.value: families.panics.labels(controller=name),
         }
         self._classes = {
             each.value: families.classes.labels(controller=name, error_class=each.value)
             for each in ErrorClass
         }
-        self._time = families.time.labels(controller=name)
-        self._active = families.active.labels(controller=name)
         self._max_concurrent = families.max_concurrent.labels(controller=name)
         self._stuck = families.stuck.labels(controller=name)
         self._hot_loops = families.hot_loops.labels(controller=name)
+        self._runs = families.runs.setdefault(name, _Runs())
 
     def max_concurrent(self, workers: int) -> None:
         """Tell how many keys the controller may run at once."""
@@ -74,27 +77,28 @@ class ControllerMetrics:
 
     def started(self) -> None:
         """Count a run that begins; exactly one of `finished` and `cancelled` follows it."""
-        self._active.inc()
+        self._runs.active += 1
 
     def finished(self, outcome: str, seconds: float) -> None:
-        """Count a run that ended; `outcome` is the value of an `Outcome`, else ValueError.
+        """Count a run that ended; `outcome` is the value of an `Outcome`, else KeyError.
 
         Terminal errors, timeouts and panics count as errors too, as in controller-runtime.
         """
-        ended = Outcome(outcome)
-        self._active.dec()
-        self._time.observe(seconds)
-        result = self._results.get(ended)
-        if result is None:
-            result = self._results[Outcome.ERROR]
-            self._kinds_of_error[ended].inc()
-        result.inc()
-        if ended not in (Outcome.SUCCESS, Outcome.REQUEUE, Outcome.REQUEUE_AFTER):
-            self._errors.inc()
+        runs = self._runs
+        runs.active -= 1
+        runs.time.observe(seconds)
+        if outcome in runs.results:
+            runs.results[outcome] += 1
+            if outcome != Outcome.ERROR.value:
+                return
+        else:
+            self._kinds_of_error[outcome].inc()
+            runs.results[Outcome.ERROR.value] += 1
+        self._errors.inc()
 
     def cancelled(self) -> None:
         """Take back `started` for a run that was cancelled: it has no outcome."""
-        self._active.dec()
+        self._runs.active -= 1
 
     def failed(self, error_class: str) -> None:
         """Count an error; `error_class` is the value of an `ErrorClass`, else KeyError."""
@@ -110,19 +114,28 @@ class ControllerMetrics:
 
 
 @final
+class _Runs:
+    """What every run counts: plain numbers, because there are many runs and few scrapes."""
+
+    __slots__ = ("active", "results", "time")
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.results = {result.value: 0 for result in _RESULTS}
+        self.time = Durations(_RECONCILE_BUCKETS)
+
+
+@final
 class ControllerFamilies:
-    """The families that all controllers of a registry share."""
+    """The families that all controllers of a registry share, and the collector of their runs."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, help_text: str, *labels: str) -> Counter:
-            labels = ("controller", *labels)
-            return Counter(f"controller_runtime_{name}", help_text, labels, registry=registry)
+        def counter(name: str, help_text: str) -> Counter:
+            name = f"controller_runtime_{name}"
+            return Counter(name, help_text, ["controller"], registry=registry)
 
-        def gauge(name: str, help_text: str) -> Gauge:
-            labels = ("controller",)
-            return Gauge(f"controller_runtime_{name}", help_text, labels, registry=registry)
-
-        self.total: Counter = counter("reconcile_total", "Reconciles by how they ended.", "result")
+        self.runs: dict[str, _Runs] = {}
+        registry.register(self)
         self.errors: Counter = counter(
             "reconcile_errors_total", "Reconciles that ended in an error."
         )
@@ -135,16 +148,11 @@ class ControllerFamilies:
         self.timeouts: Counter = counter(
             "reconcile_timeouts_total", "Reconciles that took too long."
         )
-        self.time: Histogram = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "Length of time per reconcile.",
+        self.max_concurrent: Gauge = Gauge(
+            "controller_runtime_max_concurrent_reconciles",
+            "Reconciles that may run at once.",
             ["controller"],
-            buckets=_RECONCILE_BUCKETS,
             registry=registry,
-        )
-        self.active: Gauge = gauge("active_workers", "Reconciles that run now.")
-        self.max_concurrent: Gauge = gauge(
-            "max_concurrent_reconciles", "Reconciles that may run at once."
         )
         self.classes: Counter = Counter(
             "smbpctl_reconcile_errors_total",
@@ -164,3 +172,25 @@ class ControllerFamilies:
             ["controller"],
             registry=registry,
         )
+
+    def collect(self) -> Iterator[Metric]:
+        """Tell of all runs so far; called by the registry at scrape time."""
+        total = CounterMetricFamily(
+            "controller_runtime_reconcile_total",
+            "Reconciles by how they ended.",
+            labels=["controller", "result"],
+        )
+        active = GaugeMetricFamily(
+            "controller_runtime_active_workers", "Reconciles that run now.", labels=["controller"]
+        )
+        time = HistogramMetricFamily(
+            "controller_runtime_reconcile_time_seconds",
+            "Length of time per reconcile.",
+            labels=["controller"],
+        )
+        for name, runs in self.runs.items():
+            active.add_metric([name], runs.active)
+            runs.time.add_to(time, [name])
+            for result, count in runs.results.items():
+                total.add_metric([name, result], count)
+        yield from (total, active, time)

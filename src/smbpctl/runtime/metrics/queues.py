@@ -1,8 +1,6 @@
 """The metrics of queues: what is counted as it happens, and what is asked at scrape time."""
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Protocol, final
 
 from prometheus_client import CollectorRegistry, Metric
@@ -12,6 +10,8 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 
+from smbpctl.runtime.metrics.durations import Durations
+
 MAX_PRIORITIES = 25
 """How many priorities become label values before the rest share one."""
 
@@ -19,8 +19,6 @@ _OTHER_PRIORITIES = "exceeded_cardinality_limit"
 
 # The lowest is 10 ns as in client-go: twelve powers of ten end at 1000 s.
 _QUEUE_BUCKETS = tuple(10.0**exponent for exponent in range(-8, 4))
-
-_BUCKET_LABELS = (*map(repr, _QUEUE_BUCKETS), "+Inf")
 
 _QUEUE_LABELS = ("name", "controller")
 
@@ -48,28 +46,6 @@ class QueueState(Protocol):
 
 
 @final
-class _Durations:
-    """A histogram that costs a search and two additions per value, a tenth of the library's."""
-
-    __slots__ = ("_counts", "_sum")
-
-    def __init__(self) -> None:
-        self._counts = [0] * (len(_QUEUE_BUCKETS) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(_QUEUE_BUCKETS, seconds)] += 1
-        self._sum += seconds
-
-    def add_to(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
-        """Tell what was counted so far."""
-        counts = map(float, accumulate(self._counts))
-        buckets = list(zip(_BUCKET_LABELS, counts, strict=True))
-        family.add_metric(labels, buckets, self._sum)
-
-
-@final
 class _Depths:
     """The depth by priority: labels are few, and one that was seen stays."""
 
@@ -94,8 +70,8 @@ class QueueMetrics:
     def __init__(self, families: "QueueFamilies", name: str) -> None:
         self._families = families
         self._name = name
-        waited = families.waited.setdefault(name, _Durations())
-        worked = families.worked.setdefault(name, _Durations())
+        waited = families.waited.setdefault(name, Durations(_QUEUE_BUCKETS))
+        worked = families.worked.setdefault(name, Durations(_QUEUE_BUCKETS))
         # Bound here, so that a key costs no further call.
         self.taken = waited.observe
         """Count a key handed to a worker after so many seconds of being ready."""
@@ -113,8 +89,8 @@ class QueueFamilies:
     """The families that all queues of a registry share, and the collector of what is asked."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.waited: dict[str, _Durations] = {}
-        self.worked: dict[str, _Durations] = {}
+        self.waited: dict[str, Durations] = {}
+        self.worked: dict[str, Durations] = {}
         self.states: dict[str, QueueState] = {}
         self.depths: dict[str, _Depths] = {}
         registry.register(self)

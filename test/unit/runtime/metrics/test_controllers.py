@@ -58,7 +58,7 @@ class TestControllerMetrics:
         """Label values come from a closed set."""
         controller = Metrics().controller("echo")
 
-        with pytest.raises(ValueError, match="sideways"):
+        with pytest.raises(KeyError, match="sideways"):
             controller.finished("sideways", 1.0)
 
     def test_active_workers_go_up_and_down(self) -> None:
