@@ -19,7 +19,7 @@ from smbpctl.runtime.client import (
     intercepted,
 )
 from smbpctl.runtime.errors import Conflict, TransportError
-from smbpctl.runtime.meta import Manifest
+from smbpctl.runtime.meta import Manifest, ObjectKey
 from test.support.fake_transport import json_response, path_of
 from test.unit.runtime.client.server import (
     CONFIG_MAP,
@@ -93,7 +93,7 @@ async def test_a_hook_may_change_the_call(server: Server) -> None:
     server.script(json_response(STORED))
 
     async def elsewhere(call: GetCall, backend: Backend) -> Manifest | None:
-        return await backend.get(replace(call, key=replace(call.key, name="b")))
+        return await backend.get(replace(call, key=ObjectKey(call.key.namespace, "b")))
 
     await intercepted(server.client, Hooks(get=elsewhere)).get(CONFIG_MAP, KEY)
 
