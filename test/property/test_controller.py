@@ -194,6 +194,7 @@ class World:
         self.served: dict[str, list[int]] = {key: [0] for key in KEYS}
         self.running: set[str] = set()
         self.seen_at: dict[str, float] = {}
+        self.wrongs: list[str] = []
 
     def wake(self, key: str, priority: int) -> None:
         """Wake a key and note it."""
@@ -204,8 +205,11 @@ class World:
     async def reconcile(self, request: Request) -> Result:
         """Take a turn."""
         key, now = request.key.name, CLOCK.monotonic()
-        assert key not in self.running, "a key ran twice at once"
-        assert now >= self.seen_at.get(key, now), "a run began before its key's writes were seen"
+        # Not asserted here, where an AssertionError would be an error of the run like others.
+        if key in self.running:
+            self.wrongs.append(f"{key} ran twice at once")
+        if now < self.seen_at.get(key, now):
+            self.wrongs.append(f"a run of {key} began before the key's writes were seen")
         self.number += 1
         number, turn, record = self.number, self.turns[self.number % len(self.turns)], RECORD.get()
         record.key, record.unseen = key, turn.unseen
@@ -280,7 +284,7 @@ TURNS = st.lists(
 
 
 @given(script=SCRIPTS, turns=TURNS, loops=st.integers(0, 12))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_wake_is_followed_by_a_run_that_ends(
     script: list[Step], turns: list[Turn], loops: int
 ) -> None:
@@ -294,6 +298,7 @@ def test_every_wake_is_followed_by_a_run_that_ends(
     with capture_logs():
         run_virtual(world.play(script))
 
+    assert world.wrongs == []
     for key in KEYS:
         assert max(world.wakes[key], default=0) <= max(world.served[key]), (
             f"a wake of {key} was lost"

@@ -350,7 +350,7 @@ class KernelMachine(RuleBasedStateMachine):
                 self.bounds[key] = (position, left - 1)
 
 
-KernelMachine.TestCase.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
+KernelMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 TestKernel = KernelMachine.TestCase
 
 
@@ -382,11 +382,13 @@ def test_no_flood_of_urgent_keys_starves_the_others(
 
 @dataclass(frozen=True)
 class Step:
-    """Wait, then wake a key after a delay, or replace a worker where there is no key."""
+    """Wait, then do something with a key, or replace a worker where there is no key."""
 
     pause: float
     key: str | None
     delay: float
+    what: str
+    priority: int
 
 
 @dataclass(frozen=True)
@@ -410,6 +412,8 @@ SCRIPTS = st.lists(
         pause=st.sampled_from([0.0, 0.0, 0.125, 0.25, 1.0]),
         key=st.one_of(KEYS, KEYS, KEYS, st.none()),
         delay=DELAYS,
+        what=st.sampled_from(["wake", "wake", "wake", "fail", "forget", "hold"]),
+        priority=PRIORITIES,
     ),
     max_size=40,
 )
@@ -421,21 +425,45 @@ class Recording:
 
     def __init__(self, durations: list[float]) -> None:
         self.clock = LoopClock()
-        backoff: ItemBackoff[str] = ItemBackoff(ExponentialBackoff(), seeded_random(1))
+        policy = ExponentialBackoff(base=timedelta(seconds=0.25), cap=timedelta(seconds=2))
+        backoff: ItemBackoff[str] = ItemBackoff(policy, seeded_random(1))
         self.queue = WorkQueue("recorded", clock=self.clock, backoff=backoff)
         self.durations = durations
         self.events = 0
         self.wakes: list[Wake] = []
         self.runs: list[Run] = []
+        self.failures: dict[str, int] = {}
+        self.held: dict[str, int] = {}
 
     def number(self) -> int:
         self.events += 1
         return self.events
 
-    def wake(self, key: str, delay: float) -> None:
-        due = self.clock.monotonic() + max(0.0, delay)
-        self.wakes.append(Wake(key, self.number(), due))
-        self.queue.add_after(key, timedelta(seconds=delay))
+    def do(self, key: str, step: Step) -> None:
+        now, delay = self.clock.monotonic(), max(0.0, step.delay)
+        match step.what:
+            case "wake":
+                self.wakes.append(Wake(key, self.number(), now + delay))
+                self.queue.add_after(key, timedelta(seconds=step.delay), priority=step.priority)
+            case "fail":
+                failures = self.failures[key] = self.failures.get(key, 0) + 1
+                told = self.number()
+                after = self.queue.add_rate_limited(key, priority=step.priority).total_seconds()
+                longest = min(2.0, 0.25 * 2.0 ** (failures - 1))
+                assert 0.9 * longest <= after <= longest
+                assert self.queue.failures(key) == failures
+                self.wakes.append(Wake(key, told, now + after))
+            case "forget":
+                self.failures.pop(key, None)
+                self.queue.forget(key)
+            case _:
+                self.held[key] = self.held.get(key, 0) + 1
+                self.queue.hold(key)
+                self.clock.call_later(timedelta(seconds=delay), lambda: self.let_go(key))
+
+    def let_go(self, key: str) -> None:
+        self.held[key] -= 1
+        self.queue.unhold(key)
 
     async def work(self) -> None:
         while True:
@@ -443,6 +471,7 @@ class Recording:
                 key = await self.queue.get()
             except QueueShutDown:
                 return
+            assert not self.held.get(key), "a held key ran"
             told, start = self.number(), self.clock.monotonic()
             try:
                 duration = self.durations[told % len(self.durations)]
@@ -459,25 +488,25 @@ class Recording:
                 if step.pause:
                     await self.clock.sleep(timedelta(seconds=step.pause))
                 if step.key is not None:
-                    self.wake(step.key, step.delay)
+                    self.do(step.key, step)
                 else:
                     tasks.pop(0).cancel()
                     tasks.append(group.create_task(self.work()))
             await self.clock.sleep(timedelta(hours=1))
-            assert len(self.queue) == 0
+            assert len(self.queue) == self.queue.held == 0
             assert self.queue.running_seconds() == []
             self.queue.shut_down()
 
 
 @given(script=SCRIPTS, durations=DURATIONS, workers=st.integers(1, 5))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_wake_is_served_once_in_time_and_alone(
     script: list[Step], durations: list[float], workers: int
 ) -> None:
     """What a key was woken for since its last run began leads to exactly one run.
 
-    It starts not before the earliest of the moments asked for, not while the key runs, and at
-    once when there is a free worker.
+    It starts not before the earliest of the moments asked for, not while the key runs or is held,
+    and at once when there is a free worker and nobody ever held it.
     """
     recording = Recording(durations)
 
@@ -490,8 +519,9 @@ def test_every_wake_is_served_once_in_time_and_alone(
             causes = [wake.due for wake in wakes if last_told < wake.told < run.told]
             assert causes, "a run that nobody asked for"
             earliest_start = max(min(causes), last_end)
-            assert run.start >= earliest_start
-            if workers > len("abcd"):
-                assert run.start == earliest_start
+            # Delays after failures are no binary fractions, and timers count microseconds.
+            assert run.start >= earliest_start - 1e-6
+            if workers > len("abcd") and key not in recording.held:
+                assert run.start <= earliest_start + 1e-6
             last_told, last_end = run.told, run.end
         assert all(wake.told < last_told for wake in wakes), "a wake was lost"
