@@ -75,7 +75,6 @@ class KeyQueue(Generic[K]):
         self._entries: dict[K, Entry[K]] = {}
         self._levels: list[Level[K]] = []  # highest priority first
         self._by_priority: dict[int, Level[K]] = {}
-        self._ready = 0
         self._closed = False
         self._patience = patience.total_seconds()
         self._share = share
@@ -98,7 +97,6 @@ class KeyQueue(Generic[K]):
             level = self._level(priority)
         level.added.append(entry)
         level.ready += 1
-        self._ready += 1
         self.arrivals += 1
 
     def add_after(
@@ -121,13 +119,15 @@ class KeyQueue(Generic[K]):
 
     def release(self, now: float, limit: int) -> int:
         """Notice up to `limit` ended delays; return how many keys are now known to be ready."""
+        ready = 0
         for level in self._levels:
             heap = level.heap
             if heap and heap[0][0] <= now and limit > 0:
                 released = level.release(now, limit)
-                self._count(released)
+                self.arrivals += released
                 limit -= released
-        return self._ready
+            ready += level.ready
+        return ready
 
     def pop(self, now: float) -> K | None:
         """Start the run of the key whose turn it is; None when none is ready."""
@@ -135,7 +135,7 @@ class KeyQueue(Generic[K]):
         for level in self._levels:
             heap = level.heap
             if heap and heap[0][0] <= now:
-                self._count(level.notice(now))
+                self.arrivals += level.notice(now)
             if level.ready:
                 break
             empty += 1
@@ -145,8 +145,11 @@ class KeyQueue(Generic[K]):
             level = self._overtaking(level, now)
         if empty > _EMPTY_LEVELS:
             self._drop_empty_levels()
-        entry = level.take()
-        self._ready -= 1
+        if level.stale or level.ended:
+            entry = level.take()
+        else:
+            entry = level.added.popleft()
+            level.ready -= 1
         entry.place = _RUNNING
         entry.at = now
         return entry.key
@@ -156,15 +159,17 @@ class KeyQueue(Generic[K]):
 
         Raise ValueError when the key is not running.
         """
-        entry = self._entries.get(key)
-        if entry is None or entry.place is not _RUNNING:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            raise ValueError(f"{key!r} is not running")
+        if entry.place is not _RUNNING:
+            self._entries[key] = entry
             raise ValueError(f"{key!r} is not running")
         if entry.holds:
             entry.place = _HELD
-        elif entry.owed is None:
-            del self._entries[key]
-        else:
-            self._settle(entry, now)
+            self._entries[key] = entry
+        elif entry.owed is not None:
+            self._settle(entry.owed, now)
         return now - entry.at
 
     def hold(self, key: K) -> None:
@@ -181,7 +186,6 @@ class KeyQueue(Generic[K]):
         owed = None
         if entry is not None:
             owed = Entry(key, _OWED, entry.priority, entry.at, entry.at, entry.causes)
-            self._ready -= entry.place is _READY
             self._by_priority[entry.priority].withdraw(entry)
         self._entries[key] = Entry(key, _HELD, 0, 0.0, 0.0, holds=1, owed=owed)
 
@@ -192,15 +196,19 @@ class KeyQueue(Generic[K]):
             return
         entry.holds -= 1
         if not entry.holds and entry.place is _HELD:
-            self._settle(entry, now)
+            del self._entries[key]
+            if entry.owed is not None:
+                self._settle(entry.owed, now)
 
     def next_ready_at(self, now: float) -> float | None:
         """Return when `pop` can next succeed if nothing else is called; None means never.
 
         A moment that has passed is told as `now`.
         """
+        if any(level.ready for level in self._levels):
+            return now
         end = self.next_delay_end()
-        return now if self._ready else None if end is None else max(now, end)
+        return None if end is None else max(now, end)
 
     def next_delay_end(self) -> float | None:
         """Return when the earliest delay ends, or has ended unnoticed; None without delays."""
@@ -213,7 +221,7 @@ class KeyQueue(Generic[K]):
 
     def ready_count(self, now: float) -> int:
         """Return how many keys are ready; looks at every delay when one has ended unnoticed."""
-        return self._ready + sum(level.ended_unnoticed(now) for level in self._levels)
+        return sum(level.ready + level.ended_unnoticed(now) for level in self._levels)
 
     def ready_counts(self, now: float) -> Mapping[int, int]:
         """Return how many keys are ready of each priority that has any, highest first."""
@@ -258,7 +266,6 @@ class KeyQueue(Generic[K]):
         self._entries = running
         self._levels.clear()
         self._by_priority.clear()
-        self._ready = 0
 
     def _merge(
         self, entry: Entry[K], at: float, now: float, priority: int, cause: Cause | None
@@ -292,14 +299,10 @@ class KeyQueue(Generic[K]):
         if cause is not None:
             _note(owed, now, cause)
 
-    def _settle(self, entry: Entry[K], now: float) -> None:
-        """Replace the entry of a key that neither runs nor is held any more by what it is owed."""
-        owed = entry.owed
-        if owed is None:
-            del self._entries[entry.key]
-        else:
-            self._entries[entry.key] = owed
-            self._place(owed, owed.at, now, owed.priority)
+    def _settle(self, owed: Entry[K], now: float) -> None:
+        """Give a key that neither runs nor is held any more what it is owed."""
+        self._entries[owed.key] = owed
+        self._place(owed, owed.at, now, owed.priority)
 
     def _place(self, entry: Entry[K], at: float, now: float, priority: int) -> None:
         """Make an entry ready now or waiting, on the level of `priority`, wherever it is."""
@@ -314,17 +317,13 @@ class KeyQueue(Generic[K]):
         entry.since = now
         level.append(entry, now)
         if not was_ready:
-            self._count(1)
-
-    def _count(self, arrived: int) -> None:
-        self._ready += arrived
-        self.arrivals += arrived
+            self.arrivals += 1
 
     def _overtaking(self, level: Level[K], now: float) -> Level[K]:
         """Return the level whose turn it is instead of `level`, the highest with ready keys."""
         oldest, oldest_at = level, now
         for other in self._levels:
-            self._count(other.notice(now))
+            self.arrivals += other.notice(now)
             at = other.oldest_at()
             if at is not None and at < oldest_at:
                 oldest, oldest_at = other, at

@@ -62,7 +62,7 @@ class Level(Generic[K]):
     when they come to the head, and dropped with all of their like when they are the majority.
     """
 
-    __slots__ = ("_calls", "_stale", "added", "ended", "heap", "priority", "ready", "waiting")
+    __slots__ = ("_calls", "added", "ended", "heap", "priority", "ready", "stale", "waiting")
 
     def __init__(self, priority: int) -> None:
         self.priority = priority
@@ -74,7 +74,8 @@ class Level(Generic[K]):
         self.ended: deque[Entry[K]] = deque()
         self.heap: list[tuple[float, int, Entry[K]]] = []
         self._calls = 0
-        self._stale = 0  # in the lines
+        self.stale: int = 0
+        """How many tickets in the lines are stale."""
 
     def append(self, entry: Entry[K], moment: float) -> None:
         """Make an entry of this priority ready, behind those that were so before `moment`."""
@@ -126,13 +127,13 @@ class Level(Generic[K]):
 
     def notice(self, now: float) -> int:
         """Make the entry ready that may come before those that are; return how many it were."""
-        if self._stale:
+        if self.stale:
             self._skip_stale()
         return 0 if self.ended else self.release(now, 1)
 
     def take(self) -> Entry[K]:
         """Remove the entry that has been ready longest; there must be one."""
-        if self._stale:
+        if self.stale:
             self._skip_stale()
         line = self.added
         if self.ended and (not line or self.ended[0].at <= line[0].at):
@@ -154,9 +155,9 @@ class Level(Generic[K]):
             return
         entry.place = Place.GONE
         self.ready -= 1
-        self._stale += 1
-        if self._stale > self.ready + _STALE_IN_A_ROW:
-            self._stale = 0
+        self.stale += 1
+        if self.stale > self.ready + _STALE_IN_A_ROW:
+            self.stale = 0
             for line in (self.added, self.ended):
                 here = [each for each in line if self._is_ready(each)]
                 line.clear()
@@ -185,7 +186,7 @@ class Level(Generic[K]):
         for line in (self.added, self.ended):
             while line and not self._is_ready(line[0]):
                 line.popleft()
-                self._stale -= 1
+                self.stale -= 1
 
     def _rebuild_heap(self) -> None:
         self.heap = [ticket for ticket in self.heap if self._waits(ticket)]
