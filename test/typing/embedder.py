@@ -35,6 +35,7 @@ from smbpctl.runtime import (
     ObjectKey,
     OptionalKind,
     Phase,
+    Propagation,
     Reconciler,
     Request,
     Result,
@@ -51,6 +52,7 @@ from smbpctl.runtime import (
     predicate,
     remove_finalizer,
 )
+from smbpctl.runtime.client import namespaced, with_field_owner
 
 POD = GroupVersionKind("", "v1", "Pod")
 WIDGET = OptionalKind("demo.example.com", "Widget", ("v1", "v1beta1"))
@@ -108,6 +110,20 @@ class TenantReconciler:
         """Look at the key."""
         assert_type(request.key.name, str)
         return DONE
+
+
+async def verbs(client: Client, key: ObjectKey) -> None:
+    """The client by itself, and wrapped."""
+    own = namespaced(with_field_owner(client, "demo/pod"), key.namespace)
+    assert_type(own, Client)
+    stored = await own.apply({"apiVersion": "v1", "kind": "Pod"}, dry_run=True)
+    assert_type(stored, Manifest)
+    assert_type(await own.delete(POD, key, propagation=Propagation.ORPHAN), bool)
+    everything = LabelSelector.everything()
+    await own.delete_collection(POD, namespace=key.namespace, selector=everything)
+    await own.delete_collection(POD, namespace=key.namespace)  # type: ignore[call-arg]
+    await own.apply(stored, owner="demo")  # type: ignore[call-arg]
+    await own.patch_merge(POD, key, {}, validation="Warn")  # type: ignore[arg-type]
 
 
 async def pod_function(request: Request) -> Result:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from smbpctl.runtime import builder, handler, predicate
     from smbpctl.runtime.apply import Absent, Adopt, Applier, Existing
     from smbpctl.runtime.cache import Cache
-    from smbpctl.runtime.client import Client
+    from smbpctl.runtime.client import Client, Propagation
     from smbpctl.runtime.cluster import Cluster
     from smbpctl.runtime.controller import Controller, ControllerOptions
     from smbpctl.runtime.discovery import OptionalKind
@@ -72,6 +72,7 @@ __all__ = [  # noqa: RUF022 - grouped by what one is about to do, not sorted
     "Cache",
     "Client",
     "Existing",
+    "Propagation",
     "add_finalizer",
     "has_finalizer",
     "remove_finalizer",
@@ -84,7 +85,7 @@ __all__ = [  # noqa: RUF022 - grouped by what one is about to do, not sorted
 _NAMES_BY_MODULE = {
     "apply": ("Absent", "Adopt", "Applier", "Existing"),
     "cache": ("Cache",),
-    "client": ("Client",),
+    "client": ("Client", "Propagation"),
     "cluster": ("Cluster",),
     "controller": ("Controller", "ControllerOptions"),
     "discovery": ("OptionalKind",),
