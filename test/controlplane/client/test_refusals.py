@@ -186,7 +186,7 @@ class TestSize:
 
     async def test_larger_than_the_server_reads(self, client: Client, namespace: str) -> None:
         """413, whatever is in it."""
-        with pytest.raises(RequestTooLarge, match="create ConfigMap a: ") as caught:
+        with pytest.raises(RequestTooLarge, match=f"create ConfigMap {namespace}/a: ") as caught:
             await client.create(config_map(namespace, k="x" * 4 * MEGABYTE), field_owner=OWNER)
 
         assert caught.value.code == 413

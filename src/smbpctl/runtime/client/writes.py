@@ -23,12 +23,12 @@ POD = GroupVersionKind("", "v1", "Pod")
 def create(manifest: Manifest, options: WriteOptions) -> WriteCall:
     """Return the creation of an object, whose name the server may choose (`generateName`)."""
     metadata = metadata_of(manifest)
-    name = str(metadata.get("name") or "")
+    namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
     return WriteCall(
         verb=Verb.CREATE,
         gvk=gvk_of(manifest),
-        key=ObjectKey(str(metadata.get("namespace") or ""), name),
-        name=name or str(metadata.get("generateName") or ""),
+        key=ObjectKey(namespace, name),
+        name="" if name else str(ObjectKey(namespace, str(metadata.get("generateName") or ""))),
         body=manifest,
         field_owner=options.get("field_owner", ""),
         validation=options.get("validation", Validation.STRICT),

@@ -33,7 +33,7 @@ def _write(verb: Verb, *, key: ObjectKey = KEY, name: str = "", subresource: str
             ),
             "watch Pod in shop",
         ),
-        (_write(Verb.CREATE, key=ObjectKey("shop", ""), name="a-"), "create Pod a-"),
+        (_write(Verb.CREATE, key=ObjectKey("shop", ""), name="shop/a-"), "create Pod shop/a-"),
         (_write(Verb.PATCH, subresource="status"), "patch Pod/status shop/a"),
         (_write(Verb.EVICT, subresource="eviction"), "evict Pod shop/a"),
         (

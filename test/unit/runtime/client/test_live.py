@@ -361,7 +361,7 @@ class TestCreate:
         """AlreadyExists is not a Conflict."""
         server.script(status_response(409, "AlreadyExists"))
 
-        with pytest.raises(AlreadyExists, match=r"^create ConfigMap a: "):
+        with pytest.raises(AlreadyExists, match=r"^create ConfigMap ns/a: "):
             await server.client.create(manifest(), field_owner="x")
 
     async def test_a_generated_name(self, server: Server) -> None:
@@ -369,7 +369,7 @@ class TestCreate:
         unnamed = {**manifest(), "metadata": {"generateName": "a-", "namespace": "ns"}}
         server.script(status_response(422, "Invalid"))
 
-        with pytest.raises(Invalid, match=r"^create ConfigMap a-: "):
+        with pytest.raises(Invalid, match=r"^create ConfigMap ns/a-: "):
             await server.client.create(unnamed, field_owner="x")
 
 

@@ -24,7 +24,7 @@ def test_a_creation_takes_its_namespace_from_the_object() -> None:
 
     call = create(unnamed, {"field_owner": OWNER})
 
-    assert (call.verb, call.key, call.name) == (Verb.CREATE, ObjectKey("ns", ""), "a-")
+    assert (call.verb, call.key, call.name) == (Verb.CREATE, ObjectKey("ns", ""), "ns/a-")
     assert (call.field_owner, call.validation) == (OWNER, Validation.STRICT)
 
 
