@@ -175,6 +175,7 @@ class Controller(Generic[K]):
             raise cause
 
     async def _work_and_watch(self) -> None:
+        self._worker.begin()
         async with asyncio.TaskGroup() as group:
             watch = None
             if self._watchdog is not None and self.options.stuck is not None:

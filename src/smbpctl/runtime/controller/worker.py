@@ -1,7 +1,7 @@
 """One run of the reconciler, and everything that follows from how it ended."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Generic, cast, final
 
@@ -83,6 +83,11 @@ class Worker(Generic[K]):
         if options.hot_loops is not None and gate is not None:
             self._guard = HotLoopGuard(options.hot_loops)
         self._conflicts: dict[Request[K], int] = {}
+        self._log: Any = _log
+
+    def begin(self) -> None:
+        """Take the logging of the process as it is now: to ask for it at each run costs more."""
+        self._log = _log.bind()
 
     async def run(self, request: Request[K], began: float) -> float:
         """Run the reconciler once; return how many seconds passed since `began`."""
@@ -120,7 +125,16 @@ class Worker(Generic[K]):
         if self._listener is not None:
             report = RunReport(verdict.outcome, seconds, delay, error, verdict.error_class)
             _told(self._listener.finished, request, report)
-        _log_end(verdict, error, seconds=seconds, delay=delay, causes=causes)
+        facts = {
+            "outcome": verdict.outcome.value,
+            "seconds": seconds,
+            "retry_in": None if delay is None else delay.total_seconds(),
+            "causes": _Causes(causes),
+        }
+        if error is None:
+            self._log.debug("reconciled", **facts)
+        else:
+            self._log_failure(verdict, error, facts)
         return seconds
 
     def stuck(self, request: Request[K], seconds: float, frames: Sequence[str]) -> None:
@@ -203,6 +217,17 @@ class Worker(Generic[K]):
             self._conflicts[request] = conflicts + 1
         return verdict
 
+    def _log_failure(self, verdict: Verdict, error: Exception, facts: Mapping[str, object]) -> None:
+        self._log.log(
+            verdict.level,
+            "reconcile failed",
+            error=str(error),
+            error_type=type(error).__name__,
+            error_class=verdict.error_class and verdict.error_class.value,
+            exc_info=error if verdict.trace else None,
+            **facts,
+        )
+
     def _cancelled(self, request: Request[K]) -> None:
         """Have the interrupted request run again if the controller does."""
         self._metrics.cancelled()
@@ -231,31 +256,3 @@ def _told(listen: Callable[..., None], *facts: object) -> None:
         listen(*facts)
     except Exception:
         _log.exception("listener failed")
-
-
-def _log_end(
-    verdict: Verdict,
-    error: Exception | None,
-    *,
-    seconds: float,
-    delay: timedelta | None,
-    causes: Sequence[Told],
-) -> None:
-    facts = {
-        "outcome": verdict.outcome.value,
-        "seconds": seconds,
-        "retry_in": None if delay is None else delay.total_seconds(),
-        "causes": _Causes(causes),
-    }
-    if error is None:
-        _log.debug("reconciled", **facts)
-        return
-    _log.log(
-        verdict.level,
-        "reconcile failed",
-        error=str(error),
-        error_type=type(error).__name__,
-        error_class=verdict.error_class and verdict.error_class.value,
-        exc_info=error if verdict.trace else None,
-        **facts,
-    )
