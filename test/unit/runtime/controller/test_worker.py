@@ -113,11 +113,13 @@ class TestOutcomes:
         conflict, wrong = status(Conflict), RuntimeError("boom")
         row = [conflict] * QUIET_CONFLICTS
 
-        ran = run_for(86_400, *row, conflict, wrong, *row, DONE)
+        ran = run_for(86_400, *row, conflict, wrong, *row, Result(seconds(9)), *row, DONE)
 
         assert ran.metrics.outcomes == [
             *(["requeue"] * QUIET_CONFLICTS),
             *("error", "error"),
+            *(["requeue"] * QUIET_CONFLICTS),
+            "requeue_after",
             *(["requeue"] * QUIET_CONFLICTS),
             "success",
         ]
@@ -457,11 +459,18 @@ class TestHotLoop:
         ("records", "options"),
         [
             ([Record(write_digest="")], {}),
+            ([Record(write_digest="same"), Record()] * 25, {}),
             ([Record(write_digest=str(n)) for n in range(50)], {}),
             ([Record(str(n), "same") for n in range(50)], {}),
             ([Record(write_digest="same")], {"hot_loops": None}),
         ],
-        ids=["writes nothing", "writes other things", "reads other things", "switched off"],
+        ids=[
+            "writes nothing",
+            "comes to rest",
+            "writes other things",
+            "reads other things",
+            "switched off",
+        ],
     )
     def test_what_is_no_loop_runs_as_fast_as_it_likes(
         self, records: list[Record], options: dict[str, Any]
