@@ -149,7 +149,7 @@ async def opened(
         clock=LoopClock(),
         random=system_random(),
         metrics=Metrics(),
-        namespace=namespace,
+        namespaces={namespace},
         field_owners=OWNERS,
     )
     for kind in KINDS:

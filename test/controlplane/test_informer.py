@@ -2,155 +2,36 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smbpctl.runtime.cache import Cache
-from smbpctl.runtime.client import Client
-from smbpctl.runtime.clock import LoopClock, TimerHandle, seeded_random
-from smbpctl.runtime.discovery import Discovery, OptionalKind
-from smbpctl.runtime.errors import KindNotWatched, TransportError
+from smbpctl.runtime.clock import seeded_random
+from smbpctl.runtime.discovery import OptionalKind
+from smbpctl.runtime.errors import KindNotWatched
 from smbpctl.runtime.event import Created, Deleted, Event, Updated
-from smbpctl.runtime.informer import Form, Informer, InformerState
+from smbpctl.runtime.informer import Form, Informer, InformerState, ReadVerb
 from smbpctl.runtime.meta import (
     GroupVersionKind,
-    Manifest,
     ObjectKey,
     labels_equal,
 )
 from smbpctl.runtime.simulation.controlplane import Binaries, ControlPlane
-from smbpctl.runtime.transport import HttpTransport, load_config
-
-CONFIG_MAP = GroupVersionKind("", "v1", "ConfigMap")
-SECRET = GroupVersionKind("", "v1", "Secret")
-OWNER = "smbpctl/test"
-PATIENCE = 60
-
-
-class FastClock:
-    """A clock by which time runs ten times as fast: waits take a tenth."""
-
-    def __init__(self) -> None:
-        self._clock = LoopClock()
-
-    def monotonic(self) -> float:
-        """Return ten times the loop's time."""
-        return self._clock.monotonic() * 10
-
-    def now(self) -> datetime:
-        """Return the wall-clock time."""
-        return self._clock.now()
-
-    async def sleep(self, delay: timedelta) -> None:
-        """Sleep a tenth."""
-        await self._clock.sleep(delay / 10)
-
-    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> TimerHandle:
-        """Call after a tenth."""
-        return self._clock.call_later(delay / 10, callback)
-
-
-class Interposed:
-    """A client whose watches a test can send back in time, or cut off."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.lists = 0
-        self.watched_from: list[str] = []
-        self.rewind_next_watch = False
-        self.cut_next_chunk = False
-
-    def list_pages(self, gvk: GroupVersionKind, **options: Any) -> AsyncIterator[bytes]:
-        """List as the client does."""
-        self.lists += 1
-        return self._client.list_pages(gvk, **options)
-
-    def watch(
-        self, gvk: GroupVersionKind, *, resource_version: str, **options: Any
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Watch as the client does, from the beginning of time if that was asked for."""
-        self.watched_from.append(resource_version)
-        if self.rewind_next_watch:
-            self.rewind_next_watch = False
-            resource_version = "1"
-        return self._cuttable(gvk, resource_version=resource_version, **options)
-
-    @asynccontextmanager
-    async def _cuttable(
-        self, gvk: GroupVersionKind, **options: Any
-    ) -> AsyncGenerator[AsyncIterator[bytes], None]:
-        async with self._client.watch(gvk, **options) as chunks:
-            yield self._until_cut(chunks)
-
-    async def _until_cut(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass chunks on until the test cuts the connection, in the middle of a chunk."""
-        async for chunk in chunks:
-            if self.cut_next_chunk:
-                self.cut_next_chunk = False
-                yield chunk[: len(chunk) // 2]
-                raise TransportError("cut by the test", sent=True)
-            yield chunk
-
-
-@asynccontextmanager
-async def connected(kubeconfig: Path) -> AsyncIterator[tuple[Client, Discovery, FastClock]]:
-    """Yield a client, its discovery, and a fast clock."""
-    clock = FastClock()
-    transport = HttpTransport(await load_config(kubeconfig, environ={}))
-    try:
-        discovery = Discovery(transport, clock=clock)
-        yield Client(transport, discovery), discovery, clock
-    finally:
-        await transport.close()
-
-
-@asynccontextmanager
-async def running(runnable: Informer | Cache) -> AsyncIterator[None]:
-    """Run it, after its first sync, for the length of the block."""
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(runnable.run())
-        if isinstance(runnable, Informer):
-            async with asyncio.timeout(PATIENCE):
-                await runnable.wait_synced()
-        else:
-            await runnable.wait_synced(timedelta(seconds=PATIENCE))
-        yield
-        running.cancel()
-
-
-async def eventually(check: Callable[[], bool]) -> None:
-    """Return when `check` holds; the server needs a moment."""
-    for _ in range(PATIENCE * 20):
-        if check():
-            return
-        await asyncio.sleep(0.05)
-    pytest.fail(f"it did not happen within {PATIENCE} s")
-
-
-def config_map(namespace: str, name: str, labels: dict[str, str] | None = None) -> Manifest:
-    """Return a ConfigMap."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels or {}},
-        "data": {"k": "v"},
-    }
-
-
-def names(informer: Informer) -> list[str]:
-    """Return the names of the objects held, but for those Kubernetes puts in a namespace."""
-    held = [each.meta.name for each in informer.store.list()]
-    return [name for name in held if name != "kube-root-ca.crt"]
-
-
-def history(told: list[Event], name: str) -> list[type[Event]]:
-    """Return the types of the events told of one object."""
-    return [type(each) for each in told if each.object.meta.name == name]
+from test.controlplane.informers import (
+    CONFIG_MAP,
+    OWNER,
+    SECRET,
+    Interposed,
+    config_map,
+    connected,
+    eventually,
+    history,
+    names,
+    running,
+)
 
 
 async def test_life_of_objects_is_followed(control_plane: ControlPlane, namespace: str) -> None:
@@ -282,8 +163,8 @@ async def test_broken_and_ended_watches_are_resumed_without_a_list(
                 await asyncio.sleep(0.3)
             await eventually(lambda: len(names(informer)) == 12)
 
-        assert client.lists == 1
-        assert len(client.watched_from) >= 4
+        assert (client.lists, client.pages) == (1, 0)
+        assert len(client.watched_from) >= 3
         assert [history(told, f"w{number:02}") for number in range(12)] == [[Created]] * 12
 
 
@@ -300,7 +181,7 @@ async def test_missing_permission_names_the_verb(
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(informer.run())
             await eventually(lambda: informer.state is InformerState.FORBIDDEN)
-            reason = informer.reason
+            standing = informer.standing
             control_plane.kubectl(
                 "create",
                 "rolebinding",
@@ -312,7 +193,8 @@ async def test_missing_permission_names_the_verb(
             await eventually(lambda: informer.state is InformerState.STREAMING)
             task.cancel()
 
-    assert 'cannot list resource "configmaps"' in reason
+    assert (standing.verb, standing.since is None) == (ReadVerb.WATCH, False)
+    assert 'cannot watch resource "configmaps"' in standing.reason
     assert informer.synced
 
 
@@ -330,7 +212,9 @@ async def test_an_optional_kind_comes_and_goes_with_its_crd(
         "metadata": {"name": "a", "namespace": namespace},
     }
     async with connected(control_plane.kubeconfig) as (client, discovery, clock):
-        cache = Cache(client, discovery, clock=clock, random=seeded_random(1), namespace=namespace)
+        cache = Cache(
+            client, discovery, clock=clock, random=seeded_random(1), namespaces={namespace}
+        )
         optional = cache.register_optional(kind)
         told: list[Event] = []
         optional.add_handler(told.append)
@@ -412,5 +296,5 @@ async def test_an_outage_and_a_forgotten_version_are_survived(
 
     assert held == ["a", "b"]
     assert [history(told, name) for name in "abc"] == [[Created, Deleted], [Created], [Created]]
-    assert client.lists == lists + 1
+    assert (client.lists, client.pages) == (lists + 1, 0)
     assert informer.reason == ""

@@ -40,7 +40,7 @@ async def open_manager(kubeconfig: Path, namespace: str, **options: Any) -> Mana
     return Manager.from_config(
         await load_config(kubeconfig),
         options=ManagerOptions(
-            namespace=namespace,
+            namespaces=frozenset({namespace}),
             field_owners=frozenset({OWNER}),
             probe_address="127.0.0.1:0",
             **options,

@@ -75,7 +75,7 @@ async def world(control_plane: ControlPlane, namespace: str, **forms: Any) -> As
         clock=CLOCK,
         random=seeded_random(1),
         metrics=Metrics(),
-        namespace=namespace,
+        namespaces={namespace},
         field_owners={OWNER},
     )
     cluster.cache.register(CONFIG_MAP, form=forms.get("form", Form.FULL))

@@ -2,19 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smbpctl.runtime.clock import LoopClock, seeded_random
-from smbpctl.runtime.event import Created, Deleted, Event, Updated
 from smbpctl.runtime.informer import Form, Informer, InformerState
+from smbpctl.runtime.informer.client import Scope
 from smbpctl.runtime.informer.lines import LineAssembler
-from smbpctl.runtime.meta import LabelSelector, ObjectKey, StoredObject, labels_equal
-from test.support.list_watch import WIDGET, Choices, ModelServer
+from smbpctl.runtime.meta import FieldSelector, ObjectKey, labels_equal
+from test.support.list_watch import WIDGET, Choices, ModelServer, Streaming
 from test.support.virtual_time import run_virtual
+from test.support.witness import Witness
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -28,37 +28,16 @@ operations = st.lists(
     max_size=60,
 )
 faults = st.lists(st.integers(0, 719), min_size=60, max_size=300)
-scopes = st.sampled_from([("", None), ("default", None), ("", labels_equal({"tier": "x"}))])
-
-
-@dataclass
-class Witness:
-    """A handler that checks that what it is told is a history, per key."""
-
-    informer: Informer
-    held: dict[ObjectKey, StoredObject] = field(default_factory=dict)
-    told: list[Event] = field(default_factory=list)
-
-    def __call__(self, event: Event) -> None:
-        """Check one event against those before it, and against the store."""
-        key, known = event.object.key, self.held.get(event.object.key)
-        self.told.append(event)
-        match event:
-            case Created(stored):
-                assert known is None, f"{key} was created twice"
-                self.held[key] = stored
-            case Updated(old, stored):
-                assert known is not None, f"{key} was updated before it was created"
-                assert known.meta == old.meta, f"{key} was updated from a state never told"
-                assert old.meta.uid == stored.meta.uid, f"{key} was updated across UIDs"
-                assert int(old.meta.resource_version) < int(stored.meta.resource_version)
-                self.held[key] = stored
-            case Deleted(stored):
-                assert known is not None, f"{key} was deleted without having been there"
-                assert known.meta.uid == stored.meta.uid, f"another {key} was deleted"
-                del self.held[key]
-            case _:
-                raise AssertionError(event)
+scopes = st.sampled_from(
+    [
+        Scope(),
+        Scope("default"),
+        Scope(selector=labels_equal({"tier": "x"})),
+        Scope(fields=FieldSelector((), (("metadata.name", "b"),))),
+    ]
+)
+forms = st.sampled_from([(Form.FULL, None), (Form.METADATA, None), (Form.METADATA, Form.FULL)])
+streamings = st.sampled_from(Streaming)
 
 
 def change(server: ModelServer, operation: str, name: str) -> None:
@@ -80,12 +59,16 @@ def change(server: ModelServer, operation: str, name: str) -> None:
 async def follow(
     plan: Sequence[tuple[str, str, str]],
     numbers: Sequence[int],
-    scope: tuple[str, LabelSelector | None],
-    form: Form,
+    scope: Scope,
+    forms: tuple[Form, Form | None],
+    streaming: Streaming,
 ) -> tuple[ModelServer, Informer, list[Witness]]:
-    """Run an informer through faults and changes, then let the faults stop."""
+    """Run an informer through faults and changes, then let the faults stop.
+
+    Half way through, the form is raised, if it is to be.
+    """
     clock = LoopClock()
-    server = ModelServer(choices=Choices(numbers))
+    server = ModelServer(choices=Choices(numbers), streaming=streaming)
     for name in NAMES[:3]:
         server.put(name, tier="x")
     informer = Informer(
@@ -93,9 +76,10 @@ async def follow(
         server,
         clock=clock,
         random=seeded_random(1),
-        namespace=scope[0],
-        selector=scope[1],
-        form=form,
+        namespace=scope.namespace,
+        selector=scope.selector,
+        fields=scope.fields,
+        form=forms[0],
         field_owners=frozenset({"demo"}),
         page_size=2,
     )
@@ -103,7 +87,9 @@ async def follow(
     informer.add_handler(witnesses[0])
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(informer.run())
-        for operation, name, seconds in plan:
+        for number, (operation, name, seconds) in enumerate(plan):
+            if forms[1] is not None and number == len(plan) // 2:
+                informer.raise_form(forms[1])
             change(server, operation, name)
             await clock.sleep(timedelta(seconds=float(seconds)))
         witnesses.append(Witness(informer))
@@ -114,21 +100,22 @@ async def follow(
     return server, informer, witnesses
 
 
-@settings(max_examples=300, deadline=None)
-@given(operations, faults, scopes, st.sampled_from(Form))
+@settings(max_examples=200, deadline=None)
+@given(operations, faults, scopes, forms, streamings)
 def test_store_equals_the_server_once_faults_stop(
     plan: list[tuple[str, str, str]],
     numbers: list[int],
-    scope: tuple[str, LabelSelector | None],
-    form: Form,
+    scope: Scope,
+    forms: tuple[Form, Form | None],
+    streaming: Streaming,
 ) -> None:
     """After the last fault the store holds what the server holds, and so does every handler."""
-    server, informer, witnesses = run_virtual(follow(plan, numbers, scope, form))
+    server, informer, witnesses = run_virtual(follow(plan, numbers, scope, forms, streaming))
 
     expected = {
         ObjectKey(*key): (document["metadata"]["uid"], document["metadata"]["resourceVersion"])
         for key, document in server.objects.items()
-        if scope[1] is None or scope[1].matches(document["metadata"]["labels"])
+        if server.in_scope(document, scope)
     }
     stored = {each.key: each for each in informer.store.list()}
     assert {
@@ -136,6 +123,7 @@ def test_store_equals_the_server_once_faults_stop(
     } == expected
     assert informer.state is InformerState.STREAMING
     assert informer.reason == ""
+    assert informer.form is (forms[1] or forms[0])
     metas = {key: each.meta for key, each in stored.items()}
     for witness in witnesses:
         assert {key: each.meta for key, each in witness.held.items()} == metas
@@ -144,7 +132,7 @@ def test_store_equals_the_server_once_faults_stop(
         document["metadata"] = {
             name: value for name, value in document["metadata"].items() if name != "managedFields"
         }
-        if form is Form.METADATA:
+        if informer.form is Form.METADATA:
             document.pop("spec")
         assert each.manifest() == document
 

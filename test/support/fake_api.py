@@ -127,6 +127,8 @@ class FakeApi:
             return status_response(403, "Forbidden", f'cannot {verb} resource "{kind.plural}"')
         if "watch" in query:
             feed = Feed()
+            if "sendInitialEvents" in query:
+                await self._begin(kind, feed)
             self.feeds.setdefault(kind.root, []).append(feed)
             return FakeResponse(stream=feed)
         if self.hold is not None:
@@ -139,6 +141,20 @@ class FakeApi:
                 "items": self.objects.get(kind.root, []),
             }
         )
+
+    async def _begin(self, kind: ServedKind, feed: Feed) -> None:
+        """List as a stream (KEP-3157)."""
+        if self.hold is not None:
+            await self.hold.wait()
+        for manifest in self.objects.get(kind.root, []):
+            feed.push_json({"type": "ADDED", "object": manifest})
+        feed.push_json({"type": "BOOKMARK", "object": initial_end(self.revision)})
+
+
+def initial_end(revision: int) -> Manifest:
+    """Return the object of the bookmark that ends the initial events of a watch."""
+    annotations = {"k8s.io/initial-events-end": "true"}
+    return {"metadata": {"resourceVersion": str(revision), "annotations": annotations}}
 
 
 def _name(path: str) -> str:

@@ -314,6 +314,10 @@ class FakeCluster:
 
     # What satisfies `Discovery`.
 
+    def changes(self) -> int:
+        """Nothing that is served changes unseen."""
+        return 0
+
     async def served(self, kind: OptionalKind) -> GroupVersionKind | None:
         """Return the preferred version among those that are served."""
         gvks = {each.gvk for each in self.served_kinds}

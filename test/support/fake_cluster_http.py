@@ -13,7 +13,7 @@ from aiohttp import web
 from smbpctl.runtime.errors import ApiStatusError
 from smbpctl.runtime.meta import GroupVersionKind, LabelSelector, Manifest, ObjectKey
 from smbpctl.runtime.transport import ClusterConfig, HttpRequest
-from test.support.fake_api import FakeApi, ServedKind
+from test.support.fake_api import FakeApi, ServedKind, initial_end
 from test.support.fake_cluster import FakeCluster
 from test.support.fake_transport import (
     FakeResponse,
@@ -102,11 +102,14 @@ class ClusterHttp:
             return json_response(found) if found else status_response(404, "NotFound")
         if "watch" in query:
             feed = Feed()
+            if "sendInitialEvents" in query:
+                for manifest in await self._listed(target, query):
+                    feed.push_json({"type": "ADDED", "object": manifest})
+                end = initial_end(self._cluster.revision)
+                feed.push_json({"type": "BOOKMARK", "object": end})
             self._feeds.append((gvk, feed))
             return FakeResponse(stream=feed)
-        listed = await self._cluster.list(
-            gvk, namespace=target.key.namespace, selector=_selector(query.get("labelSelector", ""))
-        )
+        listed = await self._listed(target, query)
         return json_response(
             {
                 "kind": f"{gvk.kind}List",
@@ -115,6 +118,11 @@ class ClusterHttp:
                 "items": listed,
             }
         )
+
+    async def _listed(self, target: Target, query: dict[str, str]) -> list[Manifest]:
+        selector = _selector(query.get("labelSelector", ""))
+        namespace = target.key.namespace
+        return await self._cluster.list(target.kind.gvk, namespace=namespace, selector=selector)
 
     def _target(self, path: str) -> Target | None:
         _, root, *parts = path.split("/")

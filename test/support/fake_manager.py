@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from smbpctl.reconcilers.operator import FIELD_OWNERS
-from smbpctl.runtime.cache import CONFIG_MAP, SECRET, KindStatus
+from smbpctl.runtime.cache import CONFIG_MAP, EVERYTHING, SECRET, KindStatus, Selection
 from smbpctl.runtime.cache.digests import content_digests
 from smbpctl.runtime.clock import seeded_random
 from smbpctl.runtime.controller import Controller
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import KindNotWatched, MetadataOnly
 from smbpctl.runtime.event import Cause, Created, Deleted, Event, Updated
-from smbpctl.runtime.informer import InformerState
+from smbpctl.runtime.informer import InformerState, Standing
 from smbpctl.runtime.manager import ManagerOptions, Phase
 from smbpctl.runtime.meta import (
     GroupKind,
@@ -92,9 +92,15 @@ class FakeCache:
         return {gvk.kind for gvk in self._informers} | {each.kind for each in self._optional}
 
     def register(
-        self, gvk: GroupVersionKind, *, form: object = None, selector: LabelSelector | None = None
+        self,
+        gvk: GroupVersionKind,
+        *,
+        form: object = None,
+        selection: Selection = EVERYTHING,
+        namespaced: bool = True,
     ) -> FakeInformer:
         """Make a kind readable."""
+        selector = selection.selector
         if gvk not in self._informers:
             self._informers[gvk] = FakeInformer(selector, lambda: self.metas(gvk))
         assert self._informers[gvk].selector == selector, f"{gvk} has another selector already"
@@ -120,7 +126,9 @@ class FakeCache:
 
     def states(self) -> Mapping[str, KindStatus]:
         """Return how the optional kinds stand."""
-        return {str(kind): KindStatus(self._state(kind), "", True, 0) for kind in self._optional}
+        return {
+            str(kind): KindStatus(Standing(self._state(kind)), True, 0) for kind in self._optional
+        }
 
     def _state(self, kind: GroupKind) -> InformerState:
         if kind in self.listing:

@@ -6,18 +6,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum
 from typing import Any, TypeVar, final
 
 from smbpctl.runtime.clock import LoopClock
 from smbpctl.runtime.errors import (
     Forbidden,
     Gone,
+    Invalid,
     NotFound,
     ServerError,
     TooManyRequests,
     TransportError,
 )
-from smbpctl.runtime.meta import GroupVersionKind, LabelSelector
+from smbpctl.runtime.informer.client import Scope
+from smbpctl.runtime.meta import FieldSelector, GroupVersionKind, LabelSelector
 
 T = TypeVar("T")
 
@@ -42,6 +45,14 @@ class Choices:
     def stop(self) -> None:
         """Choose the boring option from now on."""
         self._numbers.clear()
+
+
+class Streaming(Enum):
+    """What a server does when it is asked for a list as a stream."""
+
+    MARKED = "marks the end"
+    REFUSED = "refuses"
+    UNMARKED = "knows the request, or ignores it, and never marks the end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,7 @@ class ModelServer:
     revision: int = 100
     compacted: int = 0
     served: bool = True
+    streaming: Streaming = Streaming.MARKED
     objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     log: list[Change] = field(default_factory=list)
     lists: list[dict[str, Any]] = field(default_factory=list)
@@ -134,6 +146,10 @@ class ModelServer:
         self.objects.clear()
         self._wake()
 
+    def in_scope(self, document: dict[str, Any], scope: Scope) -> bool:
+        """Tell whether an object is among those that are asked for."""
+        return _matches(document, scope.namespace, scope.selector, scope.fields)
+
     def versions(self) -> dict[tuple[str, str], tuple[str, str]]:
         """Return UID and resourceVersion of every object by namespace and name."""
         return {
@@ -147,6 +163,7 @@ class ModelServer:
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
         metadata_only: bool = False,
         page_size: int = 500,
         resource_version: str = "",
@@ -155,7 +172,7 @@ class ModelServer:
         self.lists.append({"namespace": namespace, "resource_version": resource_version})
         await self._clock.sleep(timedelta(milliseconds=5))
         self._refuse(gvk, _LIST_REFUSALS)
-        version, items = self.revision, self._select(namespace, selector)
+        version, items = self.revision, self._select(namespace, selector, fields)
         starts = range(0, max(1, len(items)), page_size)
         for start in starts:
             if start:
@@ -167,7 +184,7 @@ class ModelServer:
                     raise TransportError("connection reset", sent=True)
                 if fault == "inconsistent":
                     self.delete(items[0]["metadata"]["name"])
-                    version, items = self.revision, self._select(namespace, selector)
+                    version, items = self.revision, self._select(namespace, selector, fields)
             shown = [_listed(item, metadata_only) for item in items[start : start + page_size]]
             body = encode({"metadata": {"resourceVersion": str(version)}, "items": shown})
             yield self.choices.pick([*[body] * 14, body[:-7], _HTML])
@@ -178,14 +195,24 @@ class ModelServer:
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
         metadata_only: bool = False,
         resource_version: str,
+        initial_events: bool = False,
         timeout: timedelta,
         read_timeout: timedelta,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a watch behind `resource_version`, unless a fault is chosen."""
-        self.watches.append({"resource_version": resource_version, "timeout": timeout})
-        cursor = _Cursor(self, int(resource_version), namespace, selector, metadata_only)
+        self.watches.append(
+            {
+                "resource_version": resource_version,
+                "timeout": timeout,
+                "initial_events": initial_events,
+            }
+        )
+        position = int(resource_version or 0)
+        scope = (namespace, selector, fields)
+        cursor = _Cursor(self, position, scope, metadata_only, initial=initial_events)
         return self._opened(gvk, cursor, timeout.total_seconds())
 
     @asynccontextmanager
@@ -194,6 +221,8 @@ class ModelServer:
     ) -> AsyncGenerator[AsyncIterator[bytes], None]:
         await self._clock.sleep(timedelta(milliseconds=5))
         self._refuse(gvk, [*_LIST_REFUSALS, "gone"])
+        if cursor.initial and self.streaming is Streaming.REFUSED:
+            raise Invalid("sendInitialEvents: Forbidden: the feature gate is off", code=422)
         stream = self._stream(cursor, self._clock.monotonic() + seconds)
         try:
             yield stream
@@ -271,11 +300,16 @@ class ModelServer:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _select(self, namespace: str, selector: LabelSelector | None) -> list[dict[str, Any]]:
+    def _select(
+        self,
+        namespace: str,
+        selector: LabelSelector | None,
+        fields: FieldSelector | None = None,
+    ) -> list[dict[str, Any]]:
         return [
             self.objects[key]
             for key in sorted(self.objects)
-            if _matches(self.objects[key], namespace, selector)
+            if _matches(self.objects[key], namespace, selector, fields)
         ]
 
 
@@ -290,13 +324,16 @@ class _Cursor:
 
     server: ModelServer
     position: int
-    namespace: str
-    selector: LabelSelector | None
+    scope: tuple[str, LabelSelector | None, FieldSelector | None]
     metadata_only: bool
+    initial: bool = False
     failed: bool = False
 
     def take(self) -> list[bytes]:
         """Return the lines behind the cursor and move it to the end of the log."""
+        if self.initial:
+            self.initial = False
+            return self._initial_events()
         if self.position < self.server.compacted:
             self.failed = True
             return [event("ERROR", status(410, "Expired"))]
@@ -304,15 +341,40 @@ class _Cursor:
         self.position = self.server.revision
         return [line for line in map(self._line, changes) if line]
 
-    def bookmark(self) -> bytes:
+    def bookmark(self, **annotations: str) -> bytes:
         """Return a bookmark of where the cursor stands."""
-        metadata = {"resourceVersion": str(self.position), "creationTimestamp": None}
+        metadata: dict[str, Any] = {"resourceVersion": str(self.position)}
+        metadata |= {"creationTimestamp": None, "annotations": annotations or None}
         return event("BOOKMARK", {"kind": self.server.gvk.kind, "metadata": metadata})
+
+    def _initial_events(self) -> list[bytes]:
+        """Return all that is there, some of it as it was a while ago, then what happened since.
+
+        So does a watch cache that lags behind: it tells its own state and then catches up, and
+        the bookmark comes once it has reached the state there was when the request came.
+        """
+        server = self.server
+        self.position = max(server.compacted, server.revision - server.choices.pick([0, 1, 3, 9]))
+        then = dict(server.objects)
+        for change in reversed([each for each in server.log if each.revision > self.position]):
+            key = _position(change.before or change.after or {})
+            if change.before is None:
+                del then[key]
+            else:
+                then[key] = change.before
+        lines = [
+            event("ADDED", _shown(then[key], self.metadata_only))
+            for key in server.choices.pick([sorted, reversed])(list(then))
+            if _matches(then[key], *self.scope)
+        ]
+        lines += self.take()
+        if server.streaming is Streaming.MARKED:
+            lines.append(self.bookmark(**{"k8s.io/initial-events-end": "true"}))
+        return lines
 
     def _line(self, change: Change) -> bytes:
         before, after = (
-            each if _matches(each, self.namespace, self.selector) else None
-            for each in (change.before, change.after)
+            each if _matches(each, *self.scope) else None for each in (change.before, change.after)
         )
         if after is not None:
             shown = _shown(after, self.metadata_only)
@@ -330,14 +392,31 @@ def event(kind: str, document: object) -> bytes:
 
 
 def _matches(
-    document: dict[str, Any] | None, namespace: str, selector: LabelSelector | None
+    document: dict[str, Any] | None,
+    namespace: str,
+    selector: LabelSelector | None,
+    fields: FieldSelector | None,
 ) -> bool:
     if document is None:
         return False
     metadata = document["metadata"]
-    return namespace in ("", metadata["namespace"]) and (
-        selector is None or selector.matches(metadata["labels"])
+    return (
+        namespace in ("", metadata["namespace"])
+        and (selector is None or selector.matches(metadata["labels"]))
+        and (fields is None or _selected(metadata, fields))
     )
+
+
+def _selected(metadata: dict[str, Any], fields: FieldSelector) -> bool:
+    """Select by the two fields that every kind has."""
+    values = {f"metadata.{name}": metadata[name] for name in ("name", "namespace")}
+    return all(values[path] == value for path, value in fields.equals) and all(
+        values[path] != value for path, value in fields.differs
+    )
+
+
+def _position(document: dict[str, Any]) -> tuple[str, str]:
+    return document["metadata"]["namespace"], document["metadata"]["name"]
 
 
 def _listed(document: dict[str, Any], metadata_only: bool) -> dict[str, Any]:

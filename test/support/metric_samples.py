@@ -45,6 +45,12 @@ class FakeInformer:
     def byte_count(self) -> int:
         return 5000
 
+    def memory(self) -> int:
+        return 9000
+
+    def state_name(self) -> str:
+        return "streaming"
+
     def last_event_age(self) -> float:
         return self._age
 
@@ -55,7 +61,7 @@ def in_use() -> Metrics:
     metrics.controller("echo")
     metrics.queue("echo").watch(FakeQueue())
     informer = metrics.informer(CONFIG_MAP)
-    informer.watch(FakeInformer())
+    informer.watch(FakeInformer(), ["listing", "streaming"])
     informer.relisted("expired")
     metrics.leader("echo")
     metrics.read_your_writes_waited("seen", 0.1)

@@ -74,14 +74,18 @@ class ItemBackoff(Generic[K]):
 
 @final
 class ReconnectBackoff:
-    """Delays between attempts to reach a server; starts anew after a quiet time.
+    """Delays between attempts to reach a server, left to chance; starts anew after a quiet time.
 
-    Nobody reports success: a stream that lasted for `reset_after` was one, so the count of
-    failures is dropped when `next` was not called for that long. The defaults are those of
-    client-go's reflector, except that chance shortens the delay instead of lengthening it.
+    Each delay is drawn between `base` and three times the one before, and is at most `cap`
+    ("decorrelated jitter", AWS Architecture Blog, "Exponential Backoff And Jitter"): clients that
+    lose a server at the same moment come back spread over the whole time, not in waves.
+
+    Nobody reports success: a stream that lasted for `reset_after` was one, so the growth is
+    dropped when `next` was not called for that long. Base, cap and quiet time are those of
+    client-go's reflector.
     """
 
-    __slots__ = ("_asked_at", "_clock", "_failures", "_policy", "_random", "_reset_after")
+    __slots__ = ("_asked_at", "_base", "_cap", "_clock", "_previous", "_random", "_reset_after")
 
     def __init__(
         self,
@@ -89,23 +93,25 @@ class ReconnectBackoff:
         random: Random,
         *,
         base: timedelta = timedelta(milliseconds=800),
-        factor: float = 2.0,
         cap: timedelta = timedelta(seconds=30),
-        jitter: float = 0.5,
         reset_after: timedelta = timedelta(minutes=2),
     ) -> None:
+        if not timedelta(0) < base <= cap:
+            raise ValueError(f"base {base} must be positive and at most cap {cap}")
         self._clock = clock
         self._random = random
-        self._policy = ExponentialBackoff(base=base, factor=factor, cap=cap, jitter=jitter)
+        self._base = base.total_seconds()
+        self._cap = cap.total_seconds()
         self._reset_after = reset_after.total_seconds()
-        self._failures = 0
+        self._previous = self._base
         self._asked_at = -math.inf
 
     def next(self) -> timedelta:
         """Count one more failure and return how long to wait before the next attempt."""
         now = self._clock.monotonic()
         if now - self._asked_at >= self._reset_after:
-            self._failures = 0
+            self._previous = self._base
         self._asked_at = now
-        self._failures += 1
-        return self._policy.delay(self._failures, self._random)
+        drawn = self._random.uniform(self._base, self._previous * 3)
+        self._previous = min(self._cap, drawn)
+        return timedelta(seconds=self._previous)

@@ -77,6 +77,14 @@ def boottime() -> float:
 _BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
+def stopwatch() -> float:
+    """Return seconds since an arbitrary start, on any thread: to measure with, not to decide by.
+
+    Real also under simulation: what a computation costs does not depend on virtual time.
+    """
+    return time.perf_counter()
+
+
 class Random(Protocol):
     """Chance as the runtime uses it: jitter and identifiers, never secrets."""
 

@@ -221,6 +221,10 @@ class MetadataOnly(Exception):
     """A full read of a kind that the cache holds as metadata only; use `live_get`."""
 
 
+class OutsideProjection(Exception):
+    """A field was read that the cache does not keep of this kind; the object may well have it."""
+
+
 class CacheNotSynced(Exception):
     """A cached read before the first list of the kind was complete."""
 

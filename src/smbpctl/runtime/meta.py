@@ -1,10 +1,13 @@
 """What identifies a Kubernetes object: kinds, keys, metadata, owner references, label selectors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast, final
+from functools import cache
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, final
 
 import msgspec
+
+V = TypeVar("V")
 
 Manifest: TypeAlias = dict[str, Any]
 """A JSON-shaped Kubernetes object; the one who receives it may change it."""
@@ -100,7 +103,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=
     resource_version: str = ""
     generation: int = 0
     deletion_timestamp: str | None = None
-    labels: dict[str, str] | None = None
+    labels: Mapping[str, str] | None = None
     owner_references: tuple[OwnerReference, ...] | None = None
 
     @property
@@ -114,11 +117,24 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", kw_only=
         return next((ref for ref in self.owner_references or () if ref.controller), None)
 
 
+class Kept(Protocol):
+    """Which fields of an object are kept, where not all are."""
+
+    def manifest(self, decoded: Manifest, what: str) -> Manifest:
+        """Return an object that raises OutsideProjection where it is not known what it had."""
+        ...
+
+    def check(self, model: type[object], what: str) -> None:
+        """Raise OutsideProjection when a model reads fields that are not kept."""
+        ...
+
+
 @final
 class StoredObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One object as the cache holds it: decoded metadata beside the JSON bytes it came from.
 
-    `raw` has no managedFields. `fields` maps a registered field owner to the `fieldsV1` JSON of
+    `raw` has no managedFields; where there is a `projection`, it has only the fields that keeps
+    and the metadata. `fields` maps a registered field owner to the `fieldsV1` JSON of
     its `Apply` entry on the main resource, as interned bytes. Instances are never changed and
     hold no reference cycles, so the garbage collector need not track them.
     """
@@ -127,6 +143,7 @@ class StoredObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     meta: ObjectMeta
     raw: bytes
     fields: dict[str, bytes] | None = None
+    projection: Kept | None = None
 
     @property
     def key(self) -> ObjectKey:
@@ -136,10 +153,41 @@ class StoredObject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def manifest(self) -> Manifest:
         """Decode the bytes afresh: a private copy that the caller may change.
 
-        `apiVersion` and `kind` are always present: items of typed lists come without them.
+        `apiVersion` and `kind` are always present: items of typed lists come without them. Of a
+        projected object, reading a field that is not kept raises OutsideProjection.
         """
         decoded: Manifest = msgspec.json.decode(self.raw)
-        return {**decoded, "apiVersion": self.gvk.api_version, "kind": self.gvk.kind}
+        whole = {**decoded, "apiVersion": self.gvk.api_version, "kind": self.gvk.kind}
+        if self.projection is None:
+            return whole
+        return self.projection.manifest(whole, f"{self.gvk} {self.key}")
+
+    def view(self, model: type[V]) -> V:
+        """Decode the bytes into a model: a pydantic model, or a type that msgspec decodes.
+
+        Private to the caller, like a manifest, and cheaper where the model has few fields. Raises
+        what the model raises on what it refuses (both are ValueErrors), and OutsideProjection
+        when it reads fields that are not kept.
+        """
+        if self.projection is not None:
+            self.projection.check(model, f"{self.gvk} {self.key}")
+        validate: Callable[[bytes], V] | None = getattr(model, "model_validate_json", None)
+        if validate is not None:
+            return validate(self._typed())
+        return cast("V", _decoder(cast("Hashable", model)).decode(self._typed()))
+
+    def _typed(self) -> bytes:
+        """Return the bytes with apiVersion and kind, which items of typed lists do not have."""
+        if self.raw.startswith((b'{"apiVersion":', b'{"kind":')):
+            return self.raw
+        named = msgspec.json.encode({"apiVersion": self.gvk.api_version, "kind": self.gvk.kind})
+        members = self.raw.lstrip()[1:].lstrip()
+        return named[:-1] + (members if members.startswith(b"}") else b"," + members)
+
+
+@cache
+def _decoder(model: Hashable) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(cast("type[Any]", model))
 
 
 def metadata_of(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -262,6 +310,17 @@ class FieldSelector:
 
     equals: tuple[tuple[str, str], ...]
     differs: tuple[tuple[str, str], ...] = ()
+
+    def selects(self, meta: ObjectMeta) -> bool | None:
+        """Tell whether an object is selected; None when that takes more than its name."""
+        known = {"metadata.name": meta.name, "metadata.namespace": meta.namespace}
+        wanted = [
+            *((path, value, True) for path, value in self.equals),
+            *((path, value, False) for path, value in self.differs),
+        ]
+        if any(p in known and (known[p] == value) is not equal for p, value, equal in wanted):
+            return False
+        return None if any(path not in known for path, _, _ in wanted) else True
 
     def to_query(self) -> str:
         """Return the selector in the form of the `fieldSelector` query parameter."""

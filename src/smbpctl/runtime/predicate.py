@@ -6,7 +6,7 @@ deletion, because a controller that misses that leaves its finalizer on the obje
 but `resource_version_changed`, which sees it anyway, pass every update of a terminating object.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias, final
 
 import msgspec
@@ -91,7 +91,7 @@ def labels_changed() -> Predicate:
     return _changed(lambda event: _labels(event.old.meta) != _labels(event.object.meta))
 
 
-def _labels(meta: ObjectMeta) -> dict[str, str]:
+def _labels(meta: ObjectMeta) -> Mapping[str, str]:
     return meta.labels or {}
 
 

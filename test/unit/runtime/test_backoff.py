@@ -1,7 +1,8 @@
 """Delays before trying again: they grow, are bounded, and start anew when things went well."""
 
-import asyncio
+from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -119,53 +120,85 @@ class TestItemBackoff:
         assert backoff.when("a") == timedelta(milliseconds=5)
 
 
+def delays(count: int, seed: int = 7, **options: timedelta) -> list[float]:
+    """Return the delays of so many failures in a row, in seconds."""
+
+    async def main() -> list[float]:
+        backoff = ReconnectBackoff(LoopClock(), seeded_random(seed), **options)
+        return [backoff.next().total_seconds() for _ in range(count)]
+
+    return run_virtual(main())
+
+
 class TestReconnectBackoff:
-    def test_grows_from_800_ms_to_30_s_like_client_go(self) -> None:
-        """0.8 s doubled with each attempt, at most 30 s."""
+    @given(st.integers(0, 10_000))
+    def test_each_delay_is_between_800_ms_and_three_times_the_one_before(self, seed: int) -> None:
+        """Base and cap are client-go's: 0.8 s and 30 s."""
+        drawn = delays(20, seed)
 
-        async def main() -> list[float]:
-            backoff = ReconnectBackoff(LoopClock(), CHANCE, jitter=0.0)
-            return [backoff.next().total_seconds() for _ in range(8)]
+        for before, delay in pairwise([0.8, *drawn]):
+            assert 0.8 <= delay <= min(30.0, before * 3) + 1e-6
 
-        delays = run_virtual(main())
+    def test_a_server_that_stays_away_is_asked_rarely(self) -> None:
+        """The delays grow towards the cap, and reach it."""
+        drawn = [delays(12, seed) for seed in range(200)]
 
-        assert delays == [0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30.0, 30.0]
+        means = [sum(each) / len(each) for each in zip(*drawn, strict=True)]
+        assert means[0] < 1.7 < 5 < means[6]
+        assert all(mean > 9 for mean in means[9:])
+        assert max(map(max, drawn)) == 30.0
 
-    @pytest.mark.parametrize(("quiet", "delay"), [(119, 6.4), (120, 0.8), (5000, 0.8)])
-    def test_starts_anew_after_two_quiet_minutes(self, quiet: int, delay: float) -> None:
+    def test_clients_that_lost_one_server_come_back_spread_out(self) -> None:
+        """No two in step, and no second of the possible time holds a crowd of them."""
+        fifth = sorted(delays(5, seed)[-1] for seed in range(300))
+
+        assert len(set(fifth)) > 250
+        crowds = Counter(int(delay) for delay in fifth if delay < 30.0)
+        assert max(crowds.values()) < 60
+        assert fifth[-1] - fifth[0] > 20
+
+    def test_the_same_seed_gives_the_same_delays(self) -> None:
+        """So that a simulation can be played again."""
+        assert delays(9, 3) == delays(9, 3) != delays(9, 4)
+
+    @pytest.mark.parametrize(("quiet", "anew"), [(119, False), (120, True), (5000, True)])
+    def test_starts_anew_after_two_quiet_minutes(self, quiet: int, anew: bool) -> None:
         """A stream that lasted two minutes was a success; one of a shorter life was not."""
 
-        async def main() -> float:
+        async def main(seed: int) -> float:
             clock = LoopClock()
-            backoff = ReconnectBackoff(clock, CHANCE, jitter=0.0)
-            for _ in range(3):
+            backoff = ReconnectBackoff(clock, seeded_random(seed))
+            for _ in range(8):
                 backoff.next()
             await clock.sleep(timedelta(seconds=quiet))
             return backoff.next().total_seconds()
 
-        assert run_virtual(main()) == delay
+        drawn = [run_virtual(main(seed)) for seed in range(40)]
+
+        assert (max(drawn) <= 2.4) is anew
 
     def test_repeated_short_quiets_do_not_add_up(self) -> None:
         """The quiet time is counted from the last attempt, not from the first."""
 
-        async def main() -> float:
+        async def main(seed: int) -> float:
             clock = LoopClock()
-            backoff = ReconnectBackoff(clock, CHANCE, jitter=0.0)
-            for _ in range(4):
+            backoff = ReconnectBackoff(clock, seeded_random(seed))
+            for _ in range(8):
                 backoff.next()
                 await clock.sleep(timedelta(seconds=60))
             return backoff.next().total_seconds()
 
-        assert run_virtual(main()) == 12.8
+        assert max(run_virtual(main(seed)) for seed in range(40)) > 10
 
-    def test_clients_that_lost_one_server_come_back_apart(self) -> None:
-        """By default up to half of the delay is left to chance."""
-
-        async def main() -> list[timedelta]:
-            random = seeded_random(5)
-            return [ReconnectBackoff(LoopClock(), random).next() for _ in range(50)]
-
-        delays = asyncio.run(main())
-
-        assert len(set(delays)) > 45
-        assert all(timedelta(seconds=0.4) <= delay <= timedelta(seconds=0.8) for delay in delays)
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            {"base": timedelta(0)},
+            {"base": timedelta(seconds=-1)},
+            {"base": timedelta(seconds=2), "cap": timedelta(seconds=1)},
+        ],
+    )
+    def test_nonsense_is_refused(self, numbers: dict[str, timedelta]) -> None:
+        """At construction, not at the first failure."""
+        with pytest.raises(ValueError, match="must be positive and at most"):
+            ReconnectBackoff(LoopClock(), CHANCE, **numbers)

@@ -1,24 +1,26 @@
 """One shared informer per kind, and the reader over all of them."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
-from typing import Protocol, TypeAlias, final
+from typing import TypeAlias, final
 
+from smbpctl.runtime.cache.client import CacheClient
+from smbpctl.runtime.cache.crds import CrdWatch
 from smbpctl.runtime.cache.digests import CONFIG_MAP, SECRET, Digests, content_digests
+from smbpctl.runtime.cache.making import EVERYTHING, InformerMaker, Selection, View
 from smbpctl.runtime.cache.optional import OptionalInformer, ServedKinds
-from smbpctl.runtime.cache.view import KindView
+from smbpctl.runtime.cache.view import GroupView, KindView
 from smbpctl.runtime.clock import Clock, Random
 from smbpctl.runtime.consistency import Gate
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import CacheNotSynced, KindNotWatched, MetadataOnly
 from smbpctl.runtime.informer import (
+    AnyInformer,
     Form,
-    Informer,
     InformerState,
-    ListWatchClient,
+    Standing,
     ends_when_silent,
 )
 from smbpctl.runtime.meta import (
@@ -37,36 +39,27 @@ Kinds: TypeAlias = list[GroupVersionKind]
 StoredObjects: TypeAlias = list[StoredObject]
 
 
-class CacheClient(ListWatchClient, Protocol):
-    """The calls a cache makes: those of its informers, and the live reads."""
-
-    async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
-        """Read one object from the server; None when it is absent."""
-        ...
-
-    async def list(
-        self,
-        gvk: GroupVersionKind,
-        *,
-        namespace: str = "",
-        selector: LabelSelector | None = None,
-    ) -> Manifests:
-        """Read all objects from the server."""
-        ...
-
-
 @final
 @dataclass(frozen=True, slots=True)
 class KindStatus:
-    """How the cache stands with one kind."""
+    """How the cache stands with one kind: what its informer is doing, and what it holds."""
 
-    state: InformerState
-    reason: str
+    standing: Standing
     synced: bool
     objects: int
 
+    @property
+    def state(self) -> InformerState:
+        """Return what the informer is doing."""
+        return self.standing.state
+
+    @property
+    def reason(self) -> str:
+        """Return what last went wrong; empty while all is well."""
+        return self.standing.reason
+
     def __str__(self) -> str:
-        return f"{self.state.value} ({self.reason})" if self.reason else self.state.value
+        return str(self.standing)
 
 
 @final
@@ -74,8 +67,9 @@ class Cache:
     """Reads registered kinds from memory.
 
     A kind must be registered to be read: nothing is watched by accident. Per kind there is one
-    informer, in the strongest form that any registration asked for before the start. With a
-    `namespace`, only that namespace is watched of namespaced kinds.
+    informer, in the strongest form that any registration asks for. With `namespaces`, only those
+    are watched of namespaced kinds; without any, all are. Every `resync` period, if one is set,
+    handlers are told of every object again.
 
     What is read is a private copy (manifests) or immutable (stored objects). It is the past: the
     state of some recent moment, per kind, never going back; but never older than what this
@@ -92,22 +86,39 @@ class Cache:
         *,
         clock: Clock,
         random: Random,
-        namespace: str = "",
+        namespaces: Collection[str] = (),
         field_owners: frozenset[str] = frozenset(),
         metrics: Metrics | None = None,
         gate: Gate | None = None,
+        resync: timedelta | None = None,
+        watch_crds: bool = False,
     ) -> None:
+        """Prepare; with `watch_crds`, optional kinds that appear are noticed at once.
+
+        That takes permission to list and watch CustomResourceDefinitions; without it, or without
+        `watch_crds`, they are noticed within ten seconds.
+        """
         self._client = client
         self._discovery = discovery
         self._clock = clock
-        self._random = random
-        self._namespace = namespace
-        self._field_owners = field_owners
-        self._metrics = metrics
+        self._namespaces = frozenset(namespaces)
         self._gate = gate
-        self._informers: dict[GroupVersionKind, Informer] = {}
-        self._views: dict[GroupVersionKind, KindView] = {}
+        self._maker = InformerMaker(
+            client,
+            clock=clock,
+            random=random,
+            namespaces=namespaces,
+            field_owners=field_owners,
+            metrics=metrics,
+            gate=gate,
+            resync=resync,
+            discovery_changes=discovery.changes,
+        )
+        self._informers: dict[GroupVersionKind, AnyInformer] = {}
+        self._selections: dict[GroupVersionKind, Selection] = {}
+        self._views: dict[GroupVersionKind, View] = {}
         self._optional: dict[GroupKind, OptionalInformer] = {}
+        self._crds = CrdWatch(self._make_cluster_scoped, clock=clock) if watch_crds else None
         self._digests = Digests(client.get)
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -116,21 +127,28 @@ class Cache:
         gvk: GroupVersionKind,
         *,
         form: Form | None = None,
-        selector: LabelSelector | None = None,
-    ) -> Informer:
+        selection: Selection = EVERYTHING,
+        namespaced: bool = True,
+    ) -> AnyInformer:
         """Watch a kind; return its informer, the same for every registration.
 
-        Without `form`, Secrets and ConfigMaps are kept as metadata only, all else in full. With
-        `selector`, objects it does not match are not known at all; raise ValueError when the
-        kind is registered with another one.
+        Without `form`, Secrets and ConfigMaps are kept as metadata only, all else in full; the
+        strongest form that is asked for counts, also when the cache runs already. Objects outside
+        the `selection` are not known at all; raise ValueError when the kind is registered with
+        another one. A kind that is not `namespaced` must say so the first time, if the cache sees
+        several namespaces: it would be listed once for each.
         """
         form = form or _default_form(gvk)
         informer = self._informers.get(gvk)
         if informer is None:
-            informer = self._informers[gvk] = self._make(gvk, form, selector)
+            informer, view = self._maker.make(gvk, form, selection, namespaced=namespaced)
+            self._informers[gvk], self._views[gvk] = informer, view
+            self._selections[gvk] = selection
             self._start(informer)
-        if informer.selector != selector:
-            raise ValueError(f"{gvk} is already registered with another selector")
+        if selection != self._selections[gvk]:
+            raise ValueError(
+                f"{gvk} is registered for {self._selections[gvk]} already, not for {selection}"
+            )
         informer.raise_form(form)
         return informer
 
@@ -143,8 +161,12 @@ class Cache:
         """
         informer = self._optional.get(kind.group_kind)
         if informer is None:
-            informer = OptionalInformer(kind, self._discovery, self._make, clock=self._clock)
+            informer = OptionalInformer(
+                kind, self._discovery, self._make_optional, clock=self._clock
+            )
             self._optional[kind.group_kind] = informer
+            if self._crds is not None:
+                self._crds.add(kind.group, informer.poke)
             self._start(informer)
         if informer.kind != kind:
             raise ValueError(f"{kind.group_kind} is already registered with other versions")
@@ -160,6 +182,8 @@ class Cache:
             try:
                 for _, informer in list(self._all()):
                     self._start(informer)
+                if self._crds is not None:
+                    tasks.create_task(self._crds.run())
                 await asyncio.Event().wait()
             finally:
                 self._tasks = None
@@ -173,20 +197,22 @@ class Cache:
         """Return when synced; raise CacheNotSynced that names the kinds which are not."""
         try:
             async with ends_when_silent(self._clock, within):
-                for _, informer in list(self._all()):
-                    await informer.wait_synced()
+                await self.wait_all_synced()
         except TimeoutError as error:
             missing = [f"{kind} is {s}" for kind, s in self.states().items() if not s.synced]
             raise CacheNotSynced(
                 f"the cache is not synced after {within}: {'; '.join(missing)}"
             ) from error
 
+    async def wait_all_synced(self) -> None:
+        """Return when synced, however long that takes."""
+        for _, informer in list(self._all()):
+            await informer.wait_synced()
+
     def states(self) -> Mapping[str, KindStatus]:
         """Return how the cache stands with each registered kind, sorted by kind."""
         return {
-            kind: KindStatus(
-                informer.state, informer.reason, informer.synced, informer.object_count()
-            )
+            kind: KindStatus(informer.standing, informer.synced, informer.object_count())
             for kind, informer in sorted(self._all(), key=lambda pair: pair[0])
         }
 
@@ -245,15 +271,16 @@ class Cache:
 
         The next one is then to be bound to the UID and the version that were read since.
         """
-        view = self._views.get(gvk)
+        view = self.scope_of(gvk, key.namespace)
         return view is not None and view.overlay.cautious(key)
 
     def scope_of(self, gvk: GroupVersionKind, namespace: str) -> KindView | None:
         """Return the view of a kind, in whatever version, that covers a namespace."""
-        view = self._views.get(gvk) or next(
+        found = self._views.get(gvk) or next(
             (view for known, view in self._views.items() if known.group_kind == gvk.group_kind),
             None,
         )
+        view = found.member(namespace) if isinstance(found, GroupView) else found
         if view is None or view.informer.state in (InformerState.INIT, InformerState.ABSENT):
             return None
         return view if view.informer.namespace in ("", namespace) else None
@@ -263,7 +290,7 @@ class Cache:
     ) -> None:
         """Add or replace an index over a registered kind, at any time."""
         if isinstance(kind, GroupVersionKind):
-            self._find(kind).store.add_index(name, function)
+            self._find(kind).add_index(name, function)
         elif kind.group_kind in self._optional:
             self._optional[kind.group_kind].add_index(name, function)
         else:
@@ -305,36 +332,24 @@ class Cache:
             return content_digests(gvk, stored.manifest())
         return await self._digests.of(stored)
 
-    def _make(
-        self, gvk: GroupVersionKind, form: Form, selector: LabelSelector | None = None
-    ) -> Informer:
-        informer = Informer(
-            gvk,
-            self._client,
-            clock=self._clock,
-            random=self._random,
-            namespace=self._namespace,
-            selector=selector,
-            form=form,
-            field_owners=self._field_owners,
-            metrics=self._metrics,
-        )
-        view = self._views[gvk] = KindView(informer, field_owners=self._field_owners)
-        if self._gate is not None:
-            informer.on_progress(partial(self._gate.progressed, view))
+    def _make_cluster_scoped(self, gvk: GroupVersionKind, form: Form) -> AnyInformer:
+        return self._maker.make(gvk, form, EVERYTHING, namespaced=False)[0]
+
+    def _make_optional(self, gvk: GroupVersionKind, form: Form) -> AnyInformer:
+        informer, self._views[gvk] = self._maker.make(gvk, form, EVERYTHING, namespaced=True)
         return informer
 
-    def _start(self, informer: Informer | OptionalInformer) -> None:
+    def _start(self, informer: AnyInformer | OptionalInformer) -> None:
         if self._tasks is not None:
             self._tasks.create_task(informer.run())
 
-    def _all(self) -> Iterator[tuple[str, Informer | OptionalInformer]]:
+    def _all(self) -> Iterator[tuple[str, AnyInformer | OptionalInformer]]:
         for gvk, informer in self._informers.items():
             yield str(gvk), informer
         for group_kind, optional in self._optional.items():
             yield str(group_kind), optional
 
-    def _of_group_kind(self, group_kind: GroupKind) -> Iterator[Informer]:
+    def _of_group_kind(self, group_kind: GroupKind) -> Iterator[AnyInformer]:
         optional = self._optional.get(group_kind)
         if optional is not None and optional.informer is not None:
             yield optional.informer
@@ -342,7 +357,7 @@ class Cache:
             if (gvk.group, gvk.kind) == (group_kind.group, group_kind.kind):
                 yield informer
 
-    def _find(self, gvk: GroupVersionKind) -> Informer:
+    def _find(self, gvk: GroupVersionKind) -> AnyInformer:
         informer = self._informers.get(gvk)
         if informer is not None:
             return informer
@@ -355,19 +370,21 @@ class Cache:
             raise KindNotWatched(f"{gvk} is not served now; ask `served` before reading")
         return optional.informer
 
-    def _synced(self, gvk: GroupVersionKind, namespace: str = "") -> KindView:
+    def _synced(self, gvk: GroupVersionKind, namespace: str = "") -> View:
         informer = self._find(gvk)
-        if namespace and self._namespace and namespace != self._namespace:
+        if namespace and self._namespaces and namespace not in self._namespaces:
+            where = " and ".join(sorted(self._namespaces))
             raise KindNotWatched(
-                f"{gvk} is watched in namespace {self._namespace} only, not in {namespace}; "
+                f"{gvk} is watched in namespace {where} only, not in {namespace}; "
                 "use live_get, or a cache of all namespaces"
             )
         if not informer.synced:
-            status = KindStatus(informer.state, informer.reason, False, len(informer.store))
-            raise CacheNotSynced(f"{gvk} is not synced but {status}; await wait_synced first")
+            raise CacheNotSynced(
+                f"{gvk} is not synced but {informer.standing}; await wait_synced first"
+            )
         return self._views[gvk]
 
-    def _full(self, gvk: GroupVersionKind, namespace: str = "") -> KindView:
+    def _full(self, gvk: GroupVersionKind, namespace: str = "") -> View:
         view = self._synced(gvk, namespace)
         if view.informer.form is not Form.FULL:
             raise MetadataOnly(

@@ -126,15 +126,18 @@ class Discovery:
     async def served(self, kind: OptionalKind) -> GroupVersionKind | None:
         """Return the best version of a kind that is served now, None when none is.
 
-        Looks again when the last look is older than `min_refresh`. When the server cannot be
-        asked, the last answer stands; without one TransportError or ApiStatusError is raised.
+        Looks again when the last look is older than `min_refresh`, or a second where that did not
+        find the kind. When the server cannot be asked, the last answer stands; without one
+        TransportError or ApiStatusError is raised.
         """
         root = self._root(kind.group)
+        candidates = [GroupVersionKind(kind.group, each, kind.kind) for each in kind.versions]
+        missing = not any(map(root.find, candidates))
+        patience = min(MISS_REFRESH, self._min_refresh) if missing else self._min_refresh
         if not root.loaded:
             await self._refresh(root)
-        elif root.doubts(kind.group, *kind.versions) or self._age(root) >= self._min_refresh:
+        elif root.doubts(kind.group, *kind.versions) or self._age(root) >= patience:
             await self._refresh_quietly(root)
-        candidates = (GroupVersionKind(kind.group, each, kind.kind) for each in kind.versions)
         return next((gvk for gvk in candidates if root.find(gvk) is not None), None)
 
     async def server_version(self) -> str:

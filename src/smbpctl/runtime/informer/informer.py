@@ -2,47 +2,35 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Unpack, final
+from typing import TypeAlias, Unpack, final
 
 import structlog
 
-from smbpctl.runtime.backoff import ReconnectBackoff
 from smbpctl.runtime.clock import Clock, Random
-from smbpctl.runtime.errors import MetadataOnly, status_error
-from smbpctl.runtime.event import Created, Updated
-from smbpctl.runtime.informer.client import Chunks, Form, ListWatchClient, Pacing
+from smbpctl.runtime.event import Created, Event, Updated
+from smbpctl.runtime.informer.client import Form, InformerOptions, ListWatchClient, Scope
 from smbpctl.runtime.informer.handlers import Handler, HandlerRegistration, Handlers
-from smbpctl.runtime.informer.lines import LineAssembler
-from smbpctl.runtime.informer.listwatch import (
-    InconsistentListError,
-    InformerState,
-    List,
-    Listed,
-    ListFailed,
-    ListReason,
-    ListWatch,
-    Outcome,
-    Pause,
-    SilentStreamError,
-    Watch,
-    WatchEnded,
+from smbpctl.runtime.informer.listwatch import InformerState, ListReason, Pause
+from smbpctl.runtime.informer.patience import Turn
+from smbpctl.runtime.informer.raising import Raising
+from smbpctl.runtime.informer.reflector import Reflector, Watcher, tell_all
+from smbpctl.runtime.informer.standing import Standing
+from smbpctl.runtime.meta import (
+    FieldSelector,
+    GroupVersionKind,
+    LabelSelector,
+    ObjectKey,
+    StoredObject,
 )
-from smbpctl.runtime.informer.patience import Turn, ends_when_silent
-from smbpctl.runtime.meta import GroupVersionKind, LabelSelector, StoredObject
 from smbpctl.runtime.metrics import Metrics
-from smbpctl.runtime.store import (
-    EventType,
-    Listing,
-    ObjectDecoder,
-    Store,
-    WatchEvent,
-    older,
-)
+from smbpctl.runtime.store import IndexFunction, ObjectDecoder, Projection, Store
 
-_WATCH_TIMEOUT = (timedelta(minutes=5), timedelta(minutes=10))
-_STALL_AFTER = timedelta(seconds=150)
+Events: TypeAlias = list[Event]
+Objects: TypeAlias = list[StoredObject]
+
+STATES = tuple(state.value for state in InformerState)
 
 
 @final
@@ -51,8 +39,9 @@ class Informer:
 
     The store changes first, then the handlers are called, in the same turn of the event loop:
     who acts on an event reads at least that state. Per key, handlers are told a history as
-    `Store` promises it. Nothing the server does ends `run`; what goes wrong shows in `state`
-    and `reason`.
+    `Store` promises it. Nothing the server does ends `run`; what goes wrong shows in `standing`.
+
+    `store` is another one after `raise_form`: do not keep it, ask for it.
     """
 
     def __init__(
@@ -67,7 +56,7 @@ class Informer:
         form: Form = Form.FULL,
         field_owners: frozenset[str] = frozenset(),
         metrics: Metrics | None = None,
-        **pacing: Unpack[Pacing],
+        **options: Unpack[InformerOptions],
     ) -> None:
         """Prepare; nothing is asked of the server before `run`.
 
@@ -79,23 +68,22 @@ class Informer:
         self._client = client
         self._clock = clock
         self._random = random
-        self._namespace = namespace
-        self._selector = selector
+        self._scope = Scope(namespace, selector, options.get("fields"))
         self._form = form
         self._field_owners = field_owners
-        self._page_size = pacing.get("page_size", 500)
-        self._watch_timeout = pacing.get("watch_timeout", _WATCH_TIMEOUT)
-        self._stall_after = pacing.get("stall_after", _STALL_AFTER)
-        self._resync = pacing.get("resync")
+        self._options = options
         self._handlers = Handlers()
-        self._progressed: Callable[[], None] | None = None
-        self._state = InformerState.INIT
-        self._reason = ""
+        self._standing = Standing()
+        self._listeners: tuple[Callable[[Standing], None], ...] = ()
+        self._on_progress: Callable[[], None] | None = None
         self._synced = asyncio.Event()
+        self._stronger = asyncio.Event()
+        self._raised = asyncio.Event()
+        self._twin: Store | None = None
         self._heard_at = math.nan
         self._metrics = metrics and metrics.informer(gvk)
         if self._metrics:
-            self._metrics.watch(self)
+            self._metrics.watch(self, STATES)
         self._log = structlog.get_logger().bind(kind=str(gvk))
 
     @property
@@ -105,23 +93,38 @@ class Informer:
 
     @property
     def namespace(self) -> str:
-        """Return the one namespace that is listed and watched, empty for all."""
-        return self._namespace
+        """Return the namespace that is listed and watched; empty for all."""
+        return self._scope.namespace
 
     @property
     def selector(self) -> LabelSelector | None:
         """Return the label selector that limits what is listed and watched."""
-        return self._selector
+        return self._scope.selector
+
+    @property
+    def fields(self) -> FieldSelector | None:
+        """Return the field selector that limits what is listed and watched."""
+        return self._scope.fields
+
+    @property
+    def projection(self) -> Projection | None:
+        """Return which fields are kept of each object; None where all are."""
+        return self._options.get("projection")
+
+    @property
+    def standing(self) -> Standing:
+        """Return what the informer is doing, and what last went wrong, with the missing verb."""
+        return self._standing
 
     @property
     def state(self) -> InformerState:
         """Return what the informer is doing."""
-        return self._state
+        return self._standing.state
 
     @property
     def reason(self) -> str:
         """Return what last went wrong; empty while all is well."""
-        return self._reason
+        return self._standing.reason
 
     @property
     def synced(self) -> bool:
@@ -132,6 +135,10 @@ class Informer:
         """Return when synced; needs `run` to be running."""
         await self._synced.wait()
 
+    def state_name(self) -> str:
+        """Return the state as metrics show it."""
+        return self._standing.state.value
+
     def object_count(self) -> int:
         """Return how many objects the store holds."""
         return len(self.store)
@@ -140,11 +147,42 @@ class Informer:
         """Return the size of the stored JSON in bytes."""
         return self.store.bytes()
 
+    def memory(self) -> int:
+        """Return about how many bytes the store takes: JSON, metadata, tables and indexes."""
+        return self.store.memory() + (0 if self._twin is None else self._twin.memory())
+
     def last_event_age(self) -> float:
         """Return the seconds since the server was last heard of; NaN before the first time."""
         if math.isnan(self._heard_at):
             return math.nan
         return self._clock.monotonic() - self._heard_at
+
+    @property
+    def resource_version(self) -> str:
+        """Return how far the server's history is known; empty before the first list."""
+        return self.store.resource_version
+
+    def get(self, key: ObjectKey) -> StoredObject | None:
+        """Return the object of this key."""
+        return self.store.get(key)
+
+    def list(self, namespace: str | None = None, selector: LabelSelector | None = None) -> Objects:
+        """Return the objects of one namespace (None: of all), sorted by key."""
+        return self.store.list(namespace, selector)
+
+    def by_index(self, name: str, value: str) -> Objects:
+        """Return the objects to which an index gives `value`, sorted; raise IndexMissing."""
+        return self.store.by_index(name, value)
+
+    def by_owner(self, uid: str) -> Objects:
+        """Return the objects with an owner reference, controlling or not, to this UID."""
+        return self.store.by_owner(uid)
+
+    def add_index(self, name: str, function: IndexFunction) -> None:
+        """Add or replace an index over the objects held and all to come."""
+        self.store.add_index(name, function)
+        if self._twin is not None:
+            self._twin.add_index(name, function)
 
     def add_handler(self, fn: Handler) -> HandlerRegistration:
         """Call `fn` for every event from now on, and now with `Created` for all that is known.
@@ -159,174 +197,128 @@ class Informer:
 
         In place of what was set before; after the handlers, once for all that came together.
         """
-        self._progressed = call
+        self._on_progress = call
+
+    def on_standing(self, listener: Callable[[Standing], None]) -> None:
+        """Call `listener` whenever `standing` changes; it must be quick and must not raise."""
+        self._listeners = (*self._listeners, listener)
 
     def raise_form(self, form: Form) -> None:
-        """Keep at least `form` of each object; raise MetadataOnly when it is too late for that."""
+        """Keep at least `form` of each object: from the start, or as soon as it is there.
+
+        After the start everything is listed and watched once more, into a store beside the one
+        that is read; `form` changes when that one has caught up and takes its place. Nothing is
+        told of objects that did not change.
+        """
         if form is Form.METADATA or self._form is Form.FULL:
             return
-        if self._state is not InformerState.INIT:
-            raise MetadataOnly(
-                f"{self.gvk} is already cached as metadata only; "
-                "register it with form=Form.FULL before the cache starts"
-            )
-        self._form = form
+        if self.state is InformerState.INIT:
+            self._form = form
+            self._raised.set()
+        else:
+            self._stronger.set()
+
+    async def wait_full(self) -> None:
+        """Return when objects are kept in full, after `raise_form`; needs `run` to be running."""
+        if self._form is not Form.FULL:
+            await self._raised.wait()
 
     async def run(self) -> None:
         """List, watch and recover until cancelled."""
-        self._enter(InformerState.LISTING)
-        decoder = ObjectDecoder(
-            self.gvk, self._field_owners, metadata_only=self._form is Form.METADATA
-        )
+        self.entered(InformerState.LISTING)
         async with asyncio.TaskGroup() as tasks:
-            if self._resync is not None:
-                tasks.create_task(self._resync_forever(self._resync))
-            await self._list_and_watch(decoder)
+            resync = self._options.get("resync")
+            if resync is not None:
+                tasks.create_task(self._resync_forever(resync))
+            first = tasks.create_task(self._reflector(self._form, self.store, self).run())
+            await self._stronger.wait()
+            self._twin = self.store.twin()
+            raising = Raising(self._twin, lambda: self.store, self._log)
+            reflector = self._reflector(Form.FULL, self._twin, raising)
+            raising.done = lambda: self._swap(reflector, first)
+            tasks.create_task(reflector.run())
 
     async def forget(self) -> None:
         """Tell every object as deleted and hold none, after `run` was cancelled."""
-        self._enter(InformerState.ABSENT)
-        await self._adopt(self.store.listing(), "")
+        self.entered(InformerState.ABSENT)
+        store = self.store
+        steps = store.replacing(store.listing(), "", initial=not self.synced)
+        await tell_all(steps, self._handlers.tell, self._clock)
 
-    async def _list_and_watch(self, decoder: ObjectDecoder) -> None:
-        protocol = ListWatch()
-        backoff = ReconnectBackoff(self._clock, self._random)
-        step = protocol.start()
-        while True:
-            match step:
-                case Pause():
-                    self._enter(step.state, step.reason)
-                    await self._clock.sleep(max(backoff.next(), step.at_least))
-                    step = step.then
-                case List(reason):
-                    step = protocol.after(await self._list(decoder, reason))
-                case Watch(resource_version):
-                    step = protocol.after(await self._watch(decoder, resource_version))
+    def entered(self, step: Pause | InformerState) -> None:
+        """Change the state; a reason stays until streaming shows that all is well again."""
+        before = self._standing
+        self._standing = after = before.after(step, self._clock.now())
+        if after.reason and after.reason != before.reason:
+            verb = after.verb.value if after.verb else None
+            self._log.warning(
+                "informer degraded", state=after.state.value, reason=after.reason, verb=verb
+            )
+        elif before.reason and not after.reason:
+            self._log.info("informer recovered", reason=before.reason)
+        for listener in self._listeners if after != before else ():
+            listener(after)
 
-    async def _list(self, decoder: ObjectDecoder, reason: ListReason) -> Outcome:
-        self._enter(InformerState.LISTING)
+    def heard(self) -> None:
+        """Note a sign of life from the server."""
+        self._heard_at = self._clock.monotonic()
+
+    def listing(self, reason: ListReason) -> None:
+        """Note that everything is asked for; the first time is no relist."""
         if self.synced:
             self._log.info("relist started", reason=reason.value)
             if self._metrics:
                 self._metrics.relisted(reason.value)
-        try:
-            listing, resource_version = await self._fetch(decoder)
-        except Exception as error:
-            return ListFailed(error)
-        if older(resource_version, self.store.resource_version):
-            self._log.warning(
-                "history of the server went back",
-                known=self.store.resource_version,
-                listed=resource_version,
-            )
-        await self._adopt(listing, resource_version)
+
+    def listed(self) -> None:
+        """Note that a list is complete and was told."""
         if not self.synced:
             self._synced.set()
             self._log.info("informer synced", objects=len(self.store))
-        return Listed(resource_version)
+        self.progressed()
 
-    async def _fetch(self, decoder: ObjectDecoder) -> tuple[Listing, str]:
-        """Read all pages; raise InconsistentListError when they are not of one moment."""
-        turn = Turn(self._clock)
-        listing = self.store.listing()
-        version: str | None = None
-        pages = self._client.list_pages(
+    def progressed(self) -> None:
+        """Tell who waits for it that the store knows more."""
+        if self._on_progress is not None:
+            self._on_progress()
+
+    def tell(self, events: Events) -> None:
+        """Tell the handlers what changed."""
+        self._handlers.tell(events)
+
+    def decoder(self, form: Form) -> ObjectDecoder:
+        """Return what makes of a server's JSON what the store holds in that form."""
+        return ObjectDecoder(
             self.gvk,
-            namespace=self._namespace,
-            selector=self._selector,
-            metadata_only=self._form is Form.METADATA,
-            page_size=self._page_size,
-        )
-        try:
-            async for body in pages:
-                self._heard_at = self._clock.monotonic()
-                page = decoder.open_page(body)
-                version = _of_one_moment(version, page.resource_version)
-                for stored in page.objects:
-                    listing.add(stored)
-                    await turn.share()
-        finally:
-            if isinstance(pages, AsyncGenerator):
-                await pages.aclose()
-        return listing, _of_one_moment(version, version or "")
-
-    async def _adopt(self, listing: Listing, resource_version: str) -> None:
-        """Make the store hold what is listed and tell the difference, giving way in between."""
-        turn = Turn(self._clock)
-        initial = not self.synced
-        for events in self.store.replacing(listing, resource_version, initial=initial):
-            self._handlers.tell(events)
-            await turn.share()
-        self._tell_progress()
-
-    async def _watch(self, decoder: ObjectDecoder, resource_version: str) -> Outcome:
-        opened_at = math.inf
-        error: Exception | None = None
-        try:
-            async with (
-                ends_when_silent(self._clock, self._stall_after) as heard,
-                self._open_watch(resource_version) as chunks,
-            ):
-                opened_at = self._clock.monotonic()
-                self._enter(InformerState.STREAMING)
-                await self._consume(decoder, chunks, heard)
-        except TimeoutError:
-            error = SilentStreamError(f"nothing was heard for {self._stall_after}")
-        except Exception as caught:
-            error = caught
-        lasted = max(0.0, self._clock.monotonic() - opened_at)
-        return WatchEnded(
-            self.store.resource_version,
-            timedelta(seconds=lasted),
-            progressed=self.store.resource_version != resource_version,
-            error=error,
+            self._field_owners,
+            metadata_only=form is Form.METADATA,
+            projection=self.projection,
         )
 
-    def _open_watch(self, resource_version: str) -> Chunks:
-        shortest, longest = self._watch_timeout
-        return self._client.watch(
+    def _reflector(self, form: Form, store: Store, watcher: Watcher) -> Reflector:
+        return Reflector(
             self.gvk,
-            namespace=self._namespace,
-            selector=self._selector,
-            metadata_only=self._form is Form.METADATA,
-            resource_version=resource_version,
-            timeout=timedelta(
-                seconds=self._random.uniform(shortest.total_seconds(), longest.total_seconds())
-            ),
-            # A little more: silence is noticed here first, and told from a broken connection.
-            read_timeout=self._stall_after + timedelta(seconds=10),
+            self._client,
+            store,
+            self.decoder(form),
+            watcher=watcher,
+            clock=self._clock,
+            random=self._random,
+            scope=self._scope,
+            metadata_only=form is Form.METADATA,
+            options=self._options,
         )
 
-    async def _consume(
-        self, decoder: ObjectDecoder, chunks: AsyncIterator[bytes], heard: Callable[[], None]
-    ) -> None:
-        """Apply the events of a stream until it ends; give way when there are many."""
-        assembler = LineAssembler()
-        turn = Turn(self._clock)
-        async for chunk in chunks:
-            heard()
-            self._heard_at = self._clock.monotonic()
-            turn.resume()
-            for line in assembler.feed(chunk):
-                self._apply(decoder.event_line(line))
-                await turn.share()
-            self._tell_progress()
-            turn.rest()
-
-    def _tell_progress(self) -> None:
-        if self._progressed is not None:
-            self._progressed()
-
-    def _apply(self, event: WatchEvent) -> None:
-        match event:
-            case WatchEvent(type=EventType.ERROR, status=status):
-                raise status_error(status or {}, context=f"watch {self.gvk}")
-            case WatchEvent(type=EventType.DELETED, object=StoredObject() as stored):
-                self._handlers.tell(self.store.remove(stored))
-            case WatchEvent(object=StoredObject() as stored):
-                self._handlers.tell(self.store.put(stored))
-            case _:
-                self.store.advance(event.resource_version)
+    def _swap(self, stronger: Reflector, weaker: "asyncio.Task[None]") -> None:
+        """Let the store that has caught up take the place of the one that is read."""
+        weaker.cancel()
+        changed = self.store.differences(stronger.store, initial=not self.synced)
+        self.store, self._twin = stronger.store, None
+        self._form = Form.FULL
+        stronger.watcher = self
+        self._handlers.tell(changed)
+        self.listed()
+        self._raised.set()
 
     async def _resync_forever(self, period: timedelta) -> None:
         turn = Turn(self._clock)
@@ -337,27 +329,5 @@ class Informer:
                 # What changed since was told by that.
                 if self.store.get(stored.key) is stored:
                     self._handlers.tell([Updated(stored, stored)])
-                await turn.share()
-
-    def _enter(self, state: InformerState, reason: str = "") -> None:
-        """Change the state; a reason stays until streaming shows that all is well again."""
-        if reason and reason != self._reason:
-            self._log.warning("informer degraded", state=state.value, reason=reason)
-        if state is InformerState.STREAMING and self._reason:
-            self._log.info("informer recovered", reason=self._reason)
-            self._reason = ""
-        self._state = state
-        self._reason = reason or self._reason
-
-
-def _of_one_moment(first: str | None, version: str) -> str:
-    """Return the version of a list, given that of its first page and that of another page.
-
-    Raise InconsistentListError when they differ: a continue token that expired may be answered by
-    a page of now, and what was deleted since the first page would stay in the store for ever.
-    """
-    if not version:
-        raise InconsistentListError("the list carries no resourceVersion to watch from")
-    if first not in (None, version):
-        raise InconsistentListError(f"a page of version {version} follows one of {first}")
-    return version
+                if turn.over():
+                    await turn.next()

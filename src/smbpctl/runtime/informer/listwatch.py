@@ -5,6 +5,10 @@ Synchronous and without clock: `ListWatch` is told how a step ended and returns 
     List --complete--> Watch --ended well--> Watch (resumed where it ended)
       ^                  |
       +----- 410 --------+      anything else: Pause, then one of the two
+
+A list is one stream (KEP-3157, "WatchList"): the server tells every object as ADDED, marks the end
+with a bookmark, and goes on with the changes. Where that is refused or never ends, it is made in
+pages, and a watch follows.
 """
 
 from dataclasses import dataclass
@@ -47,6 +51,13 @@ class InformerState(Enum):
     FORBIDDEN = "forbidden"
 
 
+class ReadVerb(Enum):
+    """What an informer asks of the server, as permissions name it."""
+
+    LIST = "list"
+    WATCH = "watch"
+
+
 class ListReason(Enum):
     """Why a complete list is made."""
 
@@ -66,12 +77,20 @@ class SilentStreamError(Exception):
     """Nothing was heard for too long: neither events nor bookmarks."""
 
 
+class UnmarkedStreamError(Exception):
+    """The server does not say where the initial events of a stream end: it cannot list so."""
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class List:
-    """Ask for everything, with a consistent read: never from an arbitrarily old replica."""
+    """Ask for everything, with a consistent read: never from an arbitrarily old replica.
+
+    As a stream that goes on with the changes, or `paged`.
+    """
 
     reason: ListReason
+    paged: bool = False
 
 
 @final
@@ -85,11 +104,15 @@ class Watch:
 @final
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait for a growing delay, at least `at_least`, then go on; meanwhile say why."""
+    """Wait for a growing delay, at least `at_least`, then go on; meanwhile say why.
+
+    `verb` is what did not work: the missing one where the state is FORBIDDEN.
+    """
 
     then: List | Watch
     state: InformerState
     reason: str
+    verb: ReadVerb
     at_least: timedelta = timedelta(0)
 
 
@@ -99,7 +122,7 @@ Step: TypeAlias = List | Watch | Pause
 @final
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list was complete and the store holds it."""
+    """A paged list was complete and the store holds it."""
 
     resource_version: str
 
@@ -107,9 +130,10 @@ class Listed:
 @final
 @dataclass(frozen=True, slots=True)
 class ListFailed:
-    """A list was not complete; the store is as it was."""
+    """A list was not complete; the store is as it was. `paged` is how it was asked for."""
 
     error: Exception
+    paged: bool = True
 
 
 @final
@@ -127,22 +151,40 @@ class WatchEnded:
     error: Exception | None = None
 
 
-Outcome: TypeAlias = Listed | ListFailed | WatchEnded
+@final
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """The store holds a list that came as a stream, and that stream has ended since."""
+
+    end: WatchEnded
+
+
+Outcome: TypeAlias = Listed | ListFailed | Streamed | WatchEnded
 
 
 @final
 class ListWatch:
-    """Decides the next step of one informer; remembers only what went wrong in a row."""
+    """Decides the next step of one informer.
 
-    __slots__ = ("_expired", "_failures")
+    Remembers what went wrong in a row, and that the server does not list as a stream: until
+    `stream_again`, which is called when there is reason to think that it does now.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_expired", "_failures", "_reason", "paged")
+
+    def __init__(self, *, paged: bool = False) -> None:
+        self.paged: bool = paged
         self._expired = False
         self._failures = 0
+        self._reason = ListReason.FIRST
 
     def start(self) -> Step:
         """Return the first step."""
-        return List(ListReason.FIRST)
+        return self._list(ListReason.FIRST)
+
+    def stream_again(self) -> None:
+        """Ask for streams again: a refusal of the past may not hold any more."""
+        self.paged = False
 
     def after(self, outcome: Outcome) -> Step:
         """Return the step that follows `outcome`."""
@@ -150,17 +192,35 @@ class ListWatch:
             case Listed(resource_version):
                 self._failures = 0
                 return Watch(resource_version)
+            case ListFailed(error, paged=True):
+                return self._after_failed_list(error, ReadVerb.LIST)
             case ListFailed(error):
-                return self._after_failed_list(error)
+                return self._after_failed_stream(error)
+            case Streamed(end):
+                self._failures = 0
+                return self._after_watch(end)
             case WatchEnded():
                 return self._after_watch(outcome)
 
-    def _after_failed_list(self, error: Exception) -> Step:
+    def _after_failed_stream(self, error: Exception) -> Step:
+        match error:
+            case BadRequest() | Invalid() | MethodNotAllowed() | UnmarkedStreamError():
+                self.paged = True
+                return List(self._reason, paged=True)
+            case Gone() | Forbidden() | Unauthorized() | TooManyRequests() | NotFound():
+                return self._after_failed_list(error, ReadVerb.WATCH)
+            case _:
+                # Something on the way may cut long streams and let pages through.
+                self._failures += 1
+                paged = self.paged or self._failures >= _FAILURES_BEFORE_RELIST
+                return _pause(List(ListReason.FAILED, paged), ReadVerb.WATCH, error)
+
+    def _after_failed_list(self, error: Exception, verb: ReadVerb) -> Step:
         if isinstance(error, Gone):
             return self._list_once_more(ListReason.EXPIRED, error)
         if isinstance(error, InconsistentListError):
             return self._list_once_more(ListReason.INCONSISTENT, error)
-        return _pause(List(ListReason.FAILED), "list", error)
+        return _pause(self._list(ListReason.FAILED), verb, error)
 
     def _after_watch(self, ended: WatchEnded) -> Step:
         lasted = ended.lasted >= _VERY_SHORT
@@ -181,37 +241,43 @@ class ListWatch:
                 # No delay: it took long enough to notice.
                 return self._resume_or_list(resume, ListReason.SILENT)
             case ValueError():
-                return _pause(List(ListReason.MALFORMED), "watch", error)
+                return _pause(self._list(ListReason.MALFORMED), ReadVerb.WATCH, error)
             case BadRequest() | Invalid() | NotFound() | MethodNotAllowed() | NoKindMatch():
-                return _pause(List(ListReason.FAILED), "watch", error)
+                return _pause(self._list(ListReason.FAILED), ReadVerb.WATCH, error)
             case Forbidden() | Unauthorized() | TooManyRequests() | TransportError():
                 # While a server restarts or suffers, its clients must not all list everything:
                 # if the resourceVersion is too old by then, the server will say so.
-                return _pause(resume, "watch", error)
+                return _pause(resume, ReadVerb.WATCH, error)
             case None:
-                closed = "the server closed the stream at once"
-                return _pause(self._resume_or_list(resume, ListReason.FAILED), "watch", closed)
+                then = self._resume_or_list(resume, ListReason.FAILED)
+                return _pause(then, ReadVerb.WATCH, "the server closed the stream at once")
             case _:
-                return _pause(self._resume_or_list(resume, ListReason.FAILED), "watch", error)
+                then = self._resume_or_list(resume, ListReason.FAILED)
+                return _pause(then, ReadVerb.WATCH, error)
 
     def _resume_or_list(self, resume: Watch, reason: ListReason) -> List | Watch:
         self._failures += 1
-        return List(reason) if self._failures >= _FAILURES_BEFORE_RELIST else resume
+        return self._list(reason) if self._failures >= _FAILURES_BEFORE_RELIST else resume
 
     def _list_once_more(self, reason: ListReason, error: Exception) -> Step:
         """List at once the first time, after a pause while it does not help."""
         if self._expired:
-            return _pause(List(reason), "list", error)
+            return _pause(self._list(reason), ReadVerb.LIST, error)
         self._expired = True
-        return List(reason)
+        return self._list(reason)
+
+    def _list(self, reason: ListReason) -> List:
+        self._reason = reason
+        return List(reason, self.paged)
 
 
-def _pause(then: List | Watch, verb: str, error: Exception | str) -> Pause:
+def _pause(then: List | Watch, verb: ReadVerb, error: Exception | str) -> Pause:
     refused = isinstance(error, (Forbidden, Unauthorized))
     asked = error.retry_after if isinstance(error, ApiStatusError) else None
     return Pause(
         then,
         InformerState.FORBIDDEN if refused else InformerState.DEGRADED,
-        f"{verb}: {str(error) or type(error).__name__}",
+        f"{verb.value}: {str(error) or type(error).__name__}",
+        verb,
         min(asked or timedelta(0), _LONGEST_PAUSE),
     )

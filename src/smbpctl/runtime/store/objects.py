@@ -1,17 +1,18 @@
 """The objects of one kind by key and by index; every change returns the events it amounts to."""
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias, final
 
 from smbpctl.runtime.errors import IndexMissing
 from smbpctl.runtime.event import Created, Deleted, Event, Updated
 from smbpctl.runtime.meta import LabelSelector, ObjectKey, StoredObject
-from smbpctl.runtime.store.index import Index, IndexFunction, owner_uids
+from smbpctl.runtime.store.index import Index, IndexFunction, Spaces, owner_uids
+from smbpctl.runtime.store.size import EMPTY_STORE_BYTES, size_of
 from smbpctl.runtime.store.version import older
 
 Events: TypeAlias = list[Event]
 Objects: TypeAlias = list[StoredObject]
-Spaces: TypeAlias = dict[str, dict[str, StoredObject]]
 
 
 @final
@@ -21,17 +22,37 @@ class Listing:
     Objects equal to those a store holds are shared with it: a relist costs no second copy.
     """
 
-    __slots__ = ("_held", "spaces")
+    __slots__ = ("_gone", "_held", "spaces")
 
     def __init__(self, held: Spaces) -> None:
         self._held = held
+        self._gone: dict[tuple[str, str], str] = {}
         self.spaces: Spaces = {}
 
     def add(self, stored: StoredObject) -> None:
         """Take in one object of the answer."""
-        held = find(self._held, stored)
+        held = find(self._held, stored) if self._held else None
         shared = held if held is not None and held == stored else stored
         self.spaces.setdefault(stored.meta.namespace, {})[stored.meta.name] = shared
+
+    def put(self, stored: StoredObject) -> None:
+        """Take in an event of an answer that comes as a stream, unless it is an echo."""
+        known, version = find(self.spaces, stored), stored.meta.resource_version
+        if known is not None:
+            seen = known.meta.resource_version
+        else:
+            seen = self._gone.get((stored.meta.namespace, stored.meta.name), "")
+        if _is_news(version, seen):
+            self.add(stored)
+
+    def discard(self, stored: StoredObject) -> None:
+        """Take out what is deleted before a stream is complete, `stored` being the last state."""
+        known, version = find(self.spaces, stored), stored.meta.resource_version
+        if known is not None and older(version, known.meta.resource_version):
+            return
+        self._gone[stored.meta.namespace, stored.meta.name] = version
+        if known is not None:
+            del self.spaces[stored.meta.namespace][stored.meta.name]
 
 
 def find(spaces: Spaces, stored: StoredObject) -> StoredObject | None:
@@ -56,7 +77,16 @@ class Store:
     Stored objects are shared and must not be changed; `StoredObject.manifest` is a private copy.
     """
 
-    __slots__ = ("_bytes", "_count", "_history", "_indexes", "_owners", "_spaces", "_version")
+    __slots__ = (
+        "_bytes",
+        "_count",
+        "_history",
+        "_indexes",
+        "_owners",
+        "_size",
+        "_spaces",
+        "_version",
+    )
 
     def __init__(self) -> None:
         # By namespace, then by name: this is the namespace index, and needs no key objects.
@@ -65,6 +95,7 @@ class Store:
         self._indexes: dict[str, Index] = {}
         self._count = 0
         self._bytes = 0
+        self._size = 0
         self._version = ""
         self._history = ""
 
@@ -79,6 +110,16 @@ class Store:
     def bytes(self) -> int:
         """Return the bytes of JSON held; metadata and indexes come on top."""
         return self._bytes
+
+    def memory(self) -> int:
+        """Return about how many bytes all this takes: JSON, metadata, tables and indexes.
+
+        What objects share (labels, owner references, field sets) counts once for each of them
+        only where it is rarely shared. Costs no walk over the objects.
+        """
+        tables = sys.getsizeof(self._spaces) + sum(map(sys.getsizeof, self._spaces.values()))
+        indexes = sum(index.memory() for index in (self._owners, *self._indexes.values()))
+        return EMPTY_STORE_BYTES + self._size + tables + indexes
 
     def get(self, key: ObjectKey) -> StoredObject | None:
         """Return the object of this key."""
@@ -128,6 +169,40 @@ class Store:
             for stored in space.values():
                 index.add(stored)
         self._indexes[name] = index
+
+    def twin(self) -> "Store":
+        """Return an empty store with the same indexes."""
+        other = Store()
+        for name, index in self._indexes.items():
+            other.add_index(name, index.function)
+        return other
+
+    def held(self, stored: StoredObject) -> StoredObject | None:
+        """Return the object held under the key of `stored`."""
+        return find(self._spaces, stored)
+
+    @property
+    def changed_at(self) -> str:
+        """Return the version of the last list or event, whatever bookmarks said since."""
+        return self._history
+
+    def behind(self, other: "Store") -> bool:
+        """Tell whether `other` certainly knows a later change than this store does."""
+        return older(self._version, other.changed_at)
+
+    def differences(self, later: "Store", *, initial: bool) -> Events:
+        """Return what changed from this store to `later`, as handlers of this one are told it."""
+        events: Events = []
+        events += [
+            Deleted(known, final_state_unknown=True)
+            for known in self.list()
+            if later.held(known) is None
+        ]
+        for stored in later.list():
+            held = find(self._spaces, stored)
+            if not _same_version(held, stored):
+                events += _told(held, stored, initial=initial)
+        return events
 
     def put(self, stored: StoredObject) -> Events:
         """Take in the state of an object; return no events when it is no news."""
@@ -211,13 +286,10 @@ class Store:
         self._spaces.setdefault(stored.meta.namespace, {})[stored.meta.name] = stored
         self._count += 1
         self._bytes += len(stored.raw)
+        self._size += size_of(stored)
         for index in (self._owners, *self._indexes.values()):
             index.add(stored)
-        if known is None:
-            return [Created(stored, initial=initial)]
-        if known.meta.uid == stored.meta.uid:
-            return [Updated(known, stored)]
-        return [Deleted(known, final_state_unknown=True), Created(stored, initial=initial)]
+        return _told(known, stored, initial=initial)
 
     def _drop(self, known: StoredObject) -> None:
         space = self._spaces[known.meta.namespace]
@@ -226,8 +298,18 @@ class Store:
             del self._spaces[known.meta.namespace]
         self._count -= 1
         self._bytes -= len(known.raw)
+        self._size -= size_of(known)
         for index in (self._owners, *self._indexes.values()):
             index.discard(known)
+
+
+def _told(known: StoredObject | None, stored: StoredObject, *, initial: bool) -> Events:
+    """Return the events that lead from `known` to `stored`."""
+    if known is None:
+        return [Created(stored, initial=initial)]
+    if known.meta.uid == stored.meta.uid:
+        return [Updated(known, stored)]
+    return [Deleted(known, final_state_unknown=True), Created(stored, initial=initial)]
 
 
 def _is_news(version: str, seen: str) -> bool:
@@ -236,7 +318,7 @@ def _is_news(version: str, seen: str) -> bool:
     An absent object was last seen when the last list or event was: older states of it are echoes
     from before its deletion. A state without a version may always be new.
     """
-    return not version or (version != seen and not older(version, seen))
+    return not version or not seen or (version != seen and not older(version, seen))
 
 
 def _same_version(held: StoredObject | None, stored: StoredObject) -> bool:

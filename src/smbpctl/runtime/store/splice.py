@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
+_NAME = b'managedFields"'
 _KEY = b'"managedFields":'
-_KEY_TAIL = b'managedFields"'
 _COMMA, _OPEN, _CLOSE = b",{}"
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -33,12 +33,13 @@ def without_managed_fields(raw: bytes, value: bytes) -> bytes:
     finds it. Everything else (embedded objects with managedFields of their own, white space,
     escapes) takes a tokenizing path, ten times slower.
     """
-    start = raw.find(_KEY)
+    start = raw.find(_NAME) - 1
     end = start + len(_KEY) + len(value)
     if (
         start > 0
-        and raw.count(_KEY_TAIL) == 1
-        and raw[start + len(_KEY) : end] == value
+        and raw.startswith(_KEY, start)
+        and raw.startswith(value, start + len(_KEY))
+        and raw.find(_NAME, end) < 0
         and (cut := _compact_cut(raw, start, end)) is not None
     ):
         return raw[: cut[0]] + raw[cut[1] :]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from smbpctl.runtime.cache import CONFIG_MAP, SECRET, Cache
+from smbpctl.runtime.cache import CONFIG_MAP, SECRET, Cache, Selection
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.discovery import OptionalKind
 from smbpctl.runtime.errors import (
@@ -20,7 +20,7 @@ from smbpctl.runtime.errors import (
     KindNotWatched,
     MetadataOnly,
 )
-from smbpctl.runtime.informer import Form, InformerState
+from smbpctl.runtime.informer import Form, Informer, InformerGroup, InformerState
 from smbpctl.runtime.meta import (
     GroupKind,
     GroupVersionKind,
@@ -56,7 +56,9 @@ class FakeCluster:
     def watch(
         self, gvk: GroupVersionKind, **options: Any
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Watch."""
+        """Watch, unless it is forbidden."""
+        if gvk in self.forbidden:
+            raise Forbidden(f"cannot watch {gvk}", code=403)
         return self.servers[gvk].watch(gvk, **options)
 
     async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:
@@ -73,6 +75,10 @@ class FakeCluster:
     ) -> list[Manifest]:
         """Read live."""
         return self.servers[gvk]._select(namespace, selector)
+
+    def changes(self) -> int:
+        """Nothing that is served changes unseen."""
+        return 0
 
     async def served(self, kind: OptionalKind) -> GroupVersionKind | None:
         """Tell whether the one optional kind is served."""
@@ -241,14 +247,18 @@ def test_one_informer_per_kind_in_the_strongest_form_asked_for(
     assert first.form is (Form.FULL if Form.FULL in forms else Form.METADATA)
 
 
-def test_a_stronger_form_after_the_start_fails() -> None:
-    """Rather than reading metadata as if it were the object."""
+def test_a_stronger_form_after_the_start_comes_as_soon_as_it_is_there() -> None:
+    """Until then a full read fails, rather than reading metadata as if it were the object."""
     scene = Scene()
     scene.cache.register(SECRET)
+    truth = without_managed_fields(scene.put(SECRET, "a"))
 
     async def then() -> None:
-        with pytest.raises(MetadataOnly, match="before the cache starts"):
-            scene.cache.register(SECRET, form=Form.FULL)
+        informer = scene.cache.register(SECRET, form=Form.FULL)
+        with pytest.raises(MetadataOnly, match="metadata only"):
+            await scene.cache.get(SECRET, A)
+        await informer.wait_full()
+        assert await scene.cache.get(SECRET, A) == truth
 
     scene.play(then)
 
@@ -256,10 +266,10 @@ def test_a_stronger_form_after_the_start_fails() -> None:
 def test_a_kind_has_one_selector_and_one_set_of_versions() -> None:
     """A second registration must not see less than it asked for."""
     scene = Scene()
-    scene.cache.register(WIDGET, selector=labels_equal({"tier": "x"}))
+    scene.cache.register(WIDGET, selection=Selection(selector=labels_equal({"tier": "x"})))
     scene.cache.register_optional(OPTIONAL_GADGET)
 
-    with pytest.raises(ValueError, match="another selector"):
+    with pytest.raises(ValueError, match="for labels tier=x already, not for everything"):
         scene.cache.register(WIDGET)
     with pytest.raises(ValueError, match="other versions"):
         scene.cache.register_optional(OptionalKind("demo.example.com", "Gadget", ("v2",)))
@@ -268,7 +278,7 @@ def test_a_kind_has_one_selector_and_one_set_of_versions() -> None:
 def test_a_selector_limits_what_is_known() -> None:
     """Objects that leave the selection leave the cache."""
     scene = Scene()
-    scene.cache.register(WIDGET, selector=labels_equal({"tier": "x"}))
+    scene.cache.register(WIDGET, selection=Selection(selector=labels_equal({"tier": "x"})))
     scene.put(WIDGET, "a", tier="x")
     scene.put(WIDGET, "b", tier="y")
 
@@ -284,7 +294,7 @@ def test_a_selector_limits_what_is_known() -> None:
 
 def test_a_cache_of_one_namespace_does_not_pretend_to_know_others() -> None:
     """None would read as "absent"."""
-    scene = Scene(namespace="default")
+    scene = Scene(namespaces={"default"})
     scene.cache.register(WIDGET)
     scene.put(WIDGET, "a")
     scene.put(WIDGET, "a", namespace="other")
@@ -300,6 +310,45 @@ def test_a_cache_of_one_namespace_does_not_pretend_to_know_others() -> None:
     scene.play(then)
 
 
+def test_several_namespaces_are_read_as_one() -> None:
+    """Each has an informer and an overlay of its own; what is elsewhere is refused by name."""
+    scene = Scene(namespaces=["one", "two"])
+    informer = scene.cache.register(WIDGET)
+    scene.cache.add_index(WIDGET, "tier", lambda each: [(each.meta.labels or {}).get("tier", "")])
+    for namespace in ("two", "one", "three"):
+        scene.put(WIDGET, "a", namespace=namespace, tier=namespace[0])
+
+    def keys(**options: Any) -> list[str]:
+        return [str(each.key) for each in scene.cache.metas(WIDGET, **options)]
+
+    async def then() -> None:
+        assert isinstance(informer, InformerGroup)
+        assert keys() == ["one/a", "two/a"]
+        assert keys(namespace="two") == ["two/a"]
+        assert keys(index=("tier", "t")) == ["two/a"]
+        assert await scene.cache.get(WIDGET, ObjectKey("one", "a")) is not None
+        assert scene.cache.uid_of(WIDGET.group_kind, ObjectKey("two", "a")) is not None
+        assert scene.cache.owned_by(WIDGET, "nobody") == []
+        with pytest.raises(KindNotWatched, match="namespace one and two only, not in three"):
+            await scene.cache.get(WIDGET, ObjectKey("three", "a"))
+        scope, elsewhere = (scene.cache.scope_of(WIDGET, each) for each in ("two", "three"))
+        assert scope is not None
+        assert [str(each.key) for each in scope.list()] == ["two/a"]
+        assert elsewhere is None
+
+    scene.play(then)
+
+
+def test_a_cluster_scoped_kind_is_watched_once() -> None:
+    """Namespaces do not apply to it."""
+    scene = Scene(namespaces=["one", "two"])
+
+    informer = scene.cache.register(WIDGET, namespaced=False)
+
+    assert isinstance(informer, Informer)
+    assert informer.namespace == ""
+
+
 def test_waiting_for_sync_ends_with_the_names_of_those_that_are_not() -> None:
     """State and reason of each, so that a missing permission is seen at once."""
     scene = Scene()
@@ -312,7 +361,9 @@ def test_waiting_for_sync_ends_with_the_names_of_those_that_are_not() -> None:
         with pytest.raises(CacheNotSynced) as raised:
             await scene.cache.wait_synced(SOON)
         assert scene.clock.monotonic() - began == pytest.approx(5)
-        assert "Gadget.v1.demo.example.com is forbidden (list: cannot list" in str(raised.value)
+        assert "Gadget.v1.demo.example.com is forbidden to watch (watch: cannot" in str(
+            raised.value
+        )
         assert "Widget" not in str(raised.value)
         states = scene.cache.states()
         assert list(states) == sorted([str(GADGET), str(WIDGET)])

@@ -9,7 +9,7 @@ import pytest
 from smbpctl.runtime.cache.optional import OptionalInformer
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.discovery import OptionalKind
-from smbpctl.runtime.errors import MetadataOnly, ServerError
+from smbpctl.runtime.errors import ServerError
 from smbpctl.runtime.event import Created, Deleted, Event
 from smbpctl.runtime.informer import Form, Informer, InformerState
 from smbpctl.runtime.meta import GroupVersionKind
@@ -27,6 +27,10 @@ class FakeDiscovery:
         self.now = served
         self.error: Exception | None = None
         self.looks = 0
+
+    def changes(self) -> int:
+        """Nothing that is served changes unseen."""
+        return 0
 
     async def served(self, kind: OptionalKind) -> GroupVersionKind | None:
         """Answer, or raise `error`."""
@@ -285,27 +289,62 @@ def test_late_handlers_and_indexes_reach_the_running_informer() -> None:
     assert found == ["a"]
 
 
-def test_the_strongest_form_before_the_start_counts() -> None:
-    """Once metadata streams, more cannot be had."""
-    scene = Scene(WIDGET)
-    failures: list[str] = []
+def test_the_strongest_form_counts_whenever_it_is_asked_for() -> None:
+    """Before the kind appears, it appears in it; later it comes as soon as it is there."""
+    late, early = Scene(WIDGET), Scene(WIDGET)
+    early.informer.raise_form(Form.FULL)
+    early.informer.raise_form(Form.METADATA)
+
+    async def then() -> None:
+        await late.informer.wait_synced()
+        late.informer.raise_form(Form.FULL)
+        assert late.informer.informer is not None
+        await late.informer.informer.wait_full()
+
+    late.play(then)
+    early.play(early.informer.wait_synced)
+
+    assert early.made == [WIDGET]
+    for scene in (late, early):
+        assert scene.informer.informer is not None
+        assert scene.informer.informer.form is Form.FULL
+
+
+def test_a_poke_makes_it_look_at_once() -> None:
+    """Whoever learns that something about what is served has changed need not wait."""
+    scene = Scene()
 
     async def then() -> None:
         await scene.informer.wait_synced()
-        try:
-            scene.informer.raise_form(Form.FULL)
-        except MetadataOnly as error:
-            failures.append(str(error))
+        scene.discovery.now = WIDGET
+        scene.informer.poke()
+        await scene.wait(0.1)
+        assert scene.made == [WIDGET]
 
     scene.play(then)
-    full = Scene(WIDGET)
-    full.informer.raise_form(Form.FULL)
-    full.informer.raise_form(Form.METADATA)
-    full.play(full.informer.wait_synced)
 
-    assert "form=Form.FULL before the cache starts" in failures[0]
-    assert full.informer.informer is not None
-    assert full.informer.informer.form is Form.FULL
+
+def test_a_kind_that_vanishes_and_comes_back_is_followed_within_seconds() -> None:
+    """As when its CRD is replaced: the stream that breaks makes it look, and keep looking."""
+    scene = Scene(WIDGET)
+    scene.server.put("old")
+
+    async def then() -> None:
+        await scene.informer.wait_synced()
+        await scene.wait(5)
+        scene.discovery.now = None
+        scene.server.vanish()
+        await scene.wait(1)
+        assert scene.informer.state is InformerState.ABSENT
+        scene.server.served = True
+        scene.server.put("new")
+        scene.discovery.now = WIDGET
+        await scene.wait(2.5)
+        assert scene.informer.state is InformerState.STREAMING
+
+    scene.play(then)
+
+    assert scene.history == [(Created, "old"), (Deleted, "old"), (Created, "new")]
 
 
 def test_cancelling_ends_the_inner_informer_as_well() -> None:

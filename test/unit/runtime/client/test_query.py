@@ -12,7 +12,7 @@ from smbpctl.runtime.client.query import (
     watch_headers,
     watch_query,
 )
-from smbpctl.runtime.meta import LabelSelector, labels_equal
+from smbpctl.runtime.meta import LabelSelector, fields_equal, labels_equal
 
 
 def test_empty_parameters_are_left_out() -> None:
@@ -60,6 +60,26 @@ def test_a_watch_has_bookmarks_and_an_end(wanted: float, seconds: str) -> None:
         "labelSelector": ["a=b"],
         "resourceVersion": ["5"],
         "timeoutSeconds": [seconds],
+    }
+
+
+def test_a_list_as_a_stream_is_a_consistent_read() -> None:
+    """The three parameters belong together; without a version nothing stale may be answered."""
+    query = watch_query(
+        selector=None,
+        fields=fields_equal({"metadata.name": "a,b=c\\"}),
+        resource_version="",
+        initial_events=True,
+        timeout=timedelta(seconds=60),
+    )
+
+    assert parse_qs(query) == {
+        "watch": ["1"],
+        "allowWatchBookmarks": ["true"],
+        "sendInitialEvents": ["true"],
+        "resourceVersionMatch": ["NotOlderThan"],
+        "fieldSelector": ["metadata.name=a\\,b\\=c\\\\"],
+        "timeoutSeconds": ["60"],
     }
 
 

@@ -8,6 +8,8 @@ from smbpctl.runtime.errors import (
     BadRequest,
     Forbidden,
     Gone,
+    Invalid,
+    MethodNotAllowed,
     NoKindMatch,
     NotFound,
     ServerError,
@@ -25,8 +27,11 @@ from smbpctl.runtime.informer.listwatch import (
     ListReason,
     ListWatch,
     Pause,
+    ReadVerb,
     SilentStreamError,
     Step,
+    Streamed,
+    UnmarkedStreamError,
     Watch,
     WatchEnded,
 )
@@ -121,18 +126,19 @@ def test_a_failed_list_is_repeated_after_a_pause(error: Exception) -> None:
     step = ListWatch().after(ListFailed(error))
 
     assert step == Pause(
-        List(ListReason.FAILED), InformerState.DEGRADED, f"list: {error}", timedelta(0)
+        List(ListReason.FAILED), InformerState.DEGRADED, f"list: {error}", ReadVerb.LIST
     )
 
 
 @pytest.mark.parametrize("error", [Forbidden("no", code=403), Unauthorized("who?", code=401)])
 def test_missing_permission_has_a_state_of_its_own(error: Exception) -> None:
-    """The reason carries the server's words, which name the verb."""
+    """And the verb that is missing is data; the reason carries the server's words."""
     refused = ListWatch().after(ListFailed(error))
     unwatched = streaming().after(ended(error))
 
-    assert refused == Pause(List(ListReason.FAILED), InformerState.FORBIDDEN, f"list: {error}")
-    assert unwatched == Pause(Watch("7"), InformerState.FORBIDDEN, f"watch: {error}")
+    state = InformerState.FORBIDDEN
+    assert refused == Pause(List(ListReason.FAILED), state, f"list: {error}", ReadVerb.LIST)
+    assert unwatched == Pause(Watch("7"), state, f"watch: {error}", ReadVerb.WATCH)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +227,83 @@ def test_an_error_without_words_is_named_by_its_type() -> None:
 
     assert isinstance(step, Pause)
     assert step.reason == "list: RuntimeError"
+
+
+UNSTREAMED = [
+    BadRequest("unknown parameter", code=400),
+    Invalid("the feature gate is off", code=422),
+    MethodNotAllowed("no", code=405),
+    UnmarkedStreamError("no end"),
+]
+
+
+@pytest.mark.parametrize("error", UNSTREAMED)
+def test_a_server_that_cannot_list_as_a_stream_is_asked_for_pages_from_then_on(
+    error: Exception,
+) -> None:
+    """At once, for the same reason; and for every list until there is reason to try again."""
+    protocol = ListWatch()
+
+    assert protocol.start() == List(ListReason.FIRST, paged=False)
+    assert protocol.after(ListFailed(error, paged=False)) == List(ListReason.FIRST, paged=True)
+    assert protocol.after(Listed("5")) == Watch("5")
+    assert protocol.after(ended(GONE)) == List(ListReason.EXPIRED, paged=True)
+    protocol.stream_again()
+    protocol.after(Listed("9"))
+    assert then(protocol.after(ended(GONE))) == List(ListReason.EXPIRED, paged=False)
+
+
+def test_a_stream_that_ends_after_its_list_is_a_watch_that_ended() -> None:
+    """It resumes where it was, relists once it is too old, and has made up for failures."""
+    protocol = ListWatch()
+    for _ in range(2):
+        protocol.after(ListFailed(BROKEN, paged=False))
+
+    assert protocol.after(Streamed(ended(progressed=True))) == Watch("7")
+    assert protocol.after(Streamed(ended(GONE))) == List(ListReason.EXPIRED)
+    assert then(protocol.after(ListFailed(BROKEN, paged=False))) == List(ListReason.FAILED)
+
+
+def test_streams_that_break_are_made_in_pages_the_third_time_only() -> None:
+    """Something on the way may cut long answers; that is no reason to give streams up."""
+    protocol = ListWatch()
+    broken = ListFailed(TransportError("reset", sent=True), paged=False)
+
+    steps = [then(protocol.after(broken)) for _ in range(3)]
+
+    assert steps == [List(ListReason.FAILED)] * 2 + [List(ListReason.FAILED, paged=True)]
+    protocol.after(Listed("5"))
+    assert protocol.after(ended(GONE)) == List(ListReason.EXPIRED, paged=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (Forbidden("no", code=403), InformerState.FORBIDDEN),
+        (Unauthorized("who?", code=401), InformerState.FORBIDDEN),
+        (TooManyRequests("slow", code=429), InformerState.DEGRADED),
+        (NotFound("no such kind", code=404), InformerState.DEGRADED),
+    ],
+)
+def test_a_stream_that_is_refused_for_another_reason_stays_a_stream(
+    error: Exception, state: InformerState
+) -> None:
+    """However often: pages would be refused as well. What is missing is the verb watch."""
+    protocol = ListWatch()
+
+    for _ in range(5):
+        step = protocol.after(ListFailed(error, paged=False))
+        assert step == Pause(List(ListReason.FAILED), state, f"watch: {error}", ReadVerb.WATCH)
+
+
+def test_an_expired_stream_is_begun_again_once_at_once() -> None:
+    """A consistent read cannot expire, but servers and what is before them are many."""
+    protocol = ListWatch()
+
+    assert protocol.after(ListFailed(GONE, paged=False)) == List(ListReason.EXPIRED)
+    assert then(protocol.after(ListFailed(GONE, paged=False))) == List(ListReason.EXPIRED)
+
+
+def test_always_paged_is_paged_from_the_start() -> None:
+    """For servers that are known not to know it."""
+    assert ListWatch(paged=True).start() == List(ListReason.FIRST, paged=True)

@@ -92,7 +92,8 @@ async def test_work_gives_way_when_its_turn_is_spent() -> None:
     turn = Turn(clock, timedelta(milliseconds=3.5))
 
     for _ in range(20):
-        await turn.share()
+        if turn.over():
+            await turn.next()
 
     assert clock.yields == 5
 
@@ -104,7 +105,8 @@ async def test_waiting_in_between_does_not_start_a_new_turn() -> None:
 
     for _ in range(20):
         turn.resume()
-        await turn.share()
+        if turn.over():
+            await turn.next()
         turn.rest()
 
     assert clock.yields >= 3

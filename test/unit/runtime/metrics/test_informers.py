@@ -22,7 +22,7 @@ class TestInformerMetrics:
     def test_before_the_first_event_the_age_is_not_a_number(self) -> None:
         """An age of zero would look healthy."""
         metrics = Metrics()
-        metrics.informer(CONFIG_MAP).watch(FakeInformer(age=math.nan))
+        metrics.informer(CONFIG_MAP).watch(FakeInformer(age=math.nan), [])
 
         age = value(metrics, "smbpctl_informer_last_event_age_seconds", gvk="ConfigMap.v1")
 

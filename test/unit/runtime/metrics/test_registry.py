@@ -33,6 +33,8 @@ EXPECTED = {
     "smbpctl_informer_synced": ("gauge", {"gvk"}),
     "smbpctl_informer_objects": ("gauge", {"gvk"}),
     "smbpctl_informer_bytes": ("gauge", {"gvk"}),
+    "smbpctl_informer_memory_bytes": ("gauge", {"gvk"}),
+    "smbpctl_informer_state": ("gauge", {"gvk", "state"}),
     "smbpctl_informer_last_event_age_seconds": ("gauge", {"gvk"}),
     "smbpctl_informer_relists_total": ("counter", {"gvk", "reason"}),
     "leader_election_master_status": ("gauge", {"name"}),

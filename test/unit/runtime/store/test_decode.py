@@ -139,7 +139,7 @@ def test_sharing_forgets_what_is_no_longer_used() -> None:
         entry = applied("demo/cluster", {"f:spec": {f"f:{number}": {}}})
         decoder.object(encode(widget(managedFields=[entry])))
 
-    assert len(decoder._interned) <= 4096
+    assert len(decoder._interned._fields) <= 1024
 
 
 def test_items_of_typed_lists_name_no_kind() -> None:
@@ -322,3 +322,81 @@ def test_an_object_of_a_megabyte_and_a_half_is_an_object() -> None:
 
     assert stored is not None
     assert stored.manifest() == document
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}}}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}} }',
+        b'{"type":"ADDED","object": {"metadata":{"name":"a"}}}\r',
+        b' {"type": "ADDED", "object":{"metadata":{"name":"a"}}}',
+        b'{"object":{"metadata":{"name":"a"}},"type":"ADDED"}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}},"more":{"x":[1]}}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"b"}},"object":{"metadata":{"name":"a"}}}',
+    ],
+)
+def test_lines_are_read_however_they_are_written(line: bytes) -> None:
+    """Servers write them in one way, which is read the quick way; others mean the same."""
+    event = ObjectDecoder(WIDGET).event_line(line)
+
+    assert (event.type, event.resource_version) == (EventType.ADDED, "")
+    assert event.object is not None
+    assert event.object.raw.strip() == b'{"metadata":{"name":"a"}}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}}]',
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}}}}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"a"}},}',
+        b'{"type":"ADDED","object":}',
+        b'{"type":"ADDEDX","object":{"metadata":{"name":"a"}}}',
+    ],
+)
+def test_the_quick_way_accepts_nothing_that_is_not_json(line: bytes) -> None:
+    """A line that was cut or garbled is no event."""
+    with pytest.raises(DecodeError):
+        ObjectDecoder(WIDGET).event_line(line)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "ends"),
+    [
+        ({"k8s.io/initial-events-end": "true"}, True),
+        ({"k8s.io/initial-events-end": "false"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_the_end_of_the_initial_events_is_an_annotation(annotations: object, ends: bool) -> None:
+    """Of a bookmark; other bookmarks look the same otherwise."""
+    document = {"metadata": {"resourceVersion": "7", "annotations": annotations}}
+
+    event = ObjectDecoder(WIDGET).event_line(encode({"type": "BOOKMARK", "object": document}))
+
+    assert (event.resource_version, event.initial_end) == ("7", ends)
+
+
+def test_owners_with_unusual_names_are_found() -> None:
+    """Names are looked for in the bytes first, where they may be written with escapes."""
+    entry = applied("a<b>", {"f:spec": {}})
+    raw = encode(widget(managedFields=[entry])).replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
+
+    stored = ObjectDecoder(WIDGET, frozenset({"a<b>"})).object(raw)
+
+    assert stored.fields == {"a<b>": b'{"f:spec":{}}'}
+
+
+def test_partial_objects_are_kept_without_their_head() -> None:
+    """Every one would carry the same sixty bytes; however the head is written."""
+    heads = [
+        b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}',
+        b'{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":{"name":"a"}}',
+        b'{"metadata":{"name":"a"},"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1"}',
+    ]
+    decoder = ObjectDecoder(WIDGET, metadata_only=True)
+
+    assert {decoder.object(head).raw for head in heads} == {b'{"metadata":{"name":"a"}}'}

@@ -328,3 +328,82 @@ def test_a_listing_shares_what_is_held_and_equal() -> None:
 
     assert listing.spaces["n"]["a"] is held
     assert listing.spaces["n"]["b"] is changed
+
+
+def test_a_listing_that_comes_as_a_stream_keeps_the_newest_of_each() -> None:
+    """Whatever is repeated: no older state comes back, and nothing that was deleted."""
+    listing = Store().listing()
+    old, new = widget("a", version="2"), widget("a", version="6")
+
+    for stored in (old, new, old, widget("b", version="3")):
+        listing.put(stored)
+    listing.discard(widget("b", version="7"))
+    listing.put(widget("b", version="3"))
+    listing.discard(widget("a", version="4"))
+
+    assert listing.spaces["n"] == {"a": new}
+
+
+def test_what_is_created_again_while_a_stream_lists_is_there() -> None:
+    """Under the same name, after it was deleted, before the list is complete."""
+    listing = Store().listing()
+    again = widget("a", version="8", uid="u2")
+
+    listing.put(widget("a", version="2"))
+    listing.discard(widget("a", version="7"))
+    listing.discard(widget("never-there", version="7"))
+    listing.put(again)
+
+    assert listing.spaces["n"] == {"a": again}
+
+
+def test_a_twin_is_an_empty_store_with_the_same_indexes() -> None:
+    """It can be filled beside the store, and take its place."""
+    store = Store()
+    store.add_index("name", lambda each: [each.meta.name])
+    store.put(widget("a", version="1"))
+
+    twin = store.twin()
+    twin.put(widget("b", version="2"))
+
+    assert twin.by_index("name", "a") == []
+    assert len(twin.by_index("name", "b")) == 1
+    assert [each.meta.name for each in store.list()] == ["a"]
+
+
+def test_a_store_is_behind_another_that_knows_a_later_change() -> None:
+    """Bookmarks tell of no change of the objects held; unknown orders are not behind."""
+    one, other = Store(), Store()
+    one.put(widget("a", version="5"))
+    other.put(widget("a", version="7"))
+
+    behind = one.behind(other), other.behind(one)
+    other.advance("90")
+    one.put(widget("a", version="7"))
+
+    assert behind == (True, False)
+    assert not one.behind(other)
+    assert one.held(widget("a")) is not None
+
+
+def test_differences_lead_from_one_store_to_another() -> None:
+    """As handlers of the first one are told: deletions first, namesakes as two, no echoes."""
+    now, later = Store(), Store()
+    same, gone = widget("same", version="1"), widget("gone", version="2")
+    old, new = widget("changed", version="3"), widget("changed", version="9")
+    lost, namesake = widget("name", version="4"), widget("name", version="10", uid="u2")
+    fresh = widget("fresh", version="11")
+    for stored in (same, gone, old, lost):
+        now.put(stored)
+    for stored in (widget("same", version="1", raw=b'{"x":1}'), new, namesake, fresh):
+        later.put(stored)
+
+    events = now.differences(later, initial=False)
+
+    assert events == [
+        Deleted(gone, final_state_unknown=True),
+        Updated(old, new),
+        Created(fresh),
+        Deleted(lost, final_state_unknown=True),
+        Created(namesake),
+    ]
