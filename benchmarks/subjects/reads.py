@@ -15,8 +15,15 @@ from benchmarks.subjects.outcome import Outcome, Task
 from smbpctl.runtime.cache import Cache
 from smbpctl.runtime.clock import LoopClock, system_random
 from smbpctl.runtime.discovery import OptionalKind
+from smbpctl.runtime.errors import BadRequest
 from smbpctl.runtime.informer import Chunks
-from smbpctl.runtime.meta import GroupVersionKind, LabelSelector, Manifest, ObjectKey
+from smbpctl.runtime.meta import (
+    FieldSelector,
+    GroupVersionKind,
+    LabelSelector,
+    Manifest,
+    ObjectKey,
+)
 
 _OBJECTS = 1000
 _PATIENCE = timedelta(minutes=1)
@@ -31,12 +38,17 @@ class _Memory:
     def __init__(self, page: bytes) -> None:
         self._page = page
 
+    def changes(self) -> int:
+        """What is served never changes."""
+        return 0
+
     async def list_pages(
         self,
         gvk: GroupVersionKind,
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
         metadata_only: bool = False,
         page_size: int = 500,
         resource_version: str = "",
@@ -50,12 +62,16 @@ class _Memory:
         *,
         namespace: str = "",
         selector: LabelSelector | None = None,
+        fields: FieldSelector | None = None,
         metadata_only: bool = False,
         resource_version: str,
+        initial_events: bool = False,
         timeout: timedelta,
         read_timeout: timedelta,
     ) -> Chunks:
-        """Open a stream on which nothing comes."""
+        """Open a stream on which nothing comes; there is no list as a stream."""
+        if initial_events:
+            raise BadRequest("sendInitialEvents is not supported", code=400)
         return _silence()
 
     async def get(self, gvk: GroupVersionKind, key: ObjectKey) -> Manifest | None:

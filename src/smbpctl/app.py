@@ -15,6 +15,7 @@ from smbpctl.operand.doors import DirectDoor, PortForwardDoor
 from smbpctl.reconcilers import cluster, networking, tls, transaction_log
 from smbpctl.reconcilers.operator import FIELD_OWNERS, Operator
 from smbpctl.runtime.clock import Clock, LoopClock
+from smbpctl.runtime.gcpolicy import ProcessPolicy
 from smbpctl.runtime.manager import Manager, ManagerOptions
 from smbpctl.runtime.transport import (
     ClusterConfig,
@@ -54,11 +55,12 @@ def configure_logging(settings: Settings) -> None:
 def manager_options(settings: Settings) -> ManagerOptions:
     """Return how the manager of these settings runs."""
     return ManagerOptions(
-        namespace=settings.namespace,
+        namespaces=frozenset({settings.namespace} - {""}),
         field_owners=FIELD_OWNERS,
         probe_address=settings.probe_address or None,
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_seconds),
         user_agent=_USER_AGENT,
+        process_policy=ProcessPolicy.OWN,
     )
 
 

@@ -184,7 +184,7 @@ def set_up(manager: Manager) -> None:
 async def main() -> None:
     """Run it all."""
     config: ClusterConfig = await load_config(Path("kubeconfig"), context="demo")
-    options = ManagerOptions(namespace="demo", field_owners=frozenset({"demo/pod"}))
+    options = ManagerOptions(namespaces=frozenset({"demo"}), field_owners=frozenset({"demo/pod"}))
     async with Manager.from_config(config, options=options) as manager:
         set_up(manager)
         await manager.run(handle_signals=False)

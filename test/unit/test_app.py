@@ -23,6 +23,7 @@ from smbpctl.reconcilers.kinds import STATEFUL_SET
 from smbpctl.reconcilers.operator import FIELD_OWNERS
 from smbpctl.resources import naming
 from smbpctl.runtime.clock import LoopClock
+from smbpctl.runtime.gcpolicy import ProcessPolicy
 from smbpctl.runtime.manager import ManagerOptions
 from smbpctl.runtime.meta import ObjectKey
 from smbpctl.runtime.transport import ClusterConfig
@@ -124,11 +125,12 @@ class TestManagerOptions:
         )
 
         assert manager_options(settings) == ManagerOptions(
-            namespace="shop",
+            namespaces=frozenset({"shop"}),
             field_owners=FIELD_OWNERS,
             probe_address=":9",
             graceful_shutdown_timeout=timedelta(seconds=5),
             user_agent=f"smbpctl/{__version__}",
+            process_policy=ProcessPolicy.OWN,
         )
 
     def test_an_empty_address_serves_nothing(self) -> None:

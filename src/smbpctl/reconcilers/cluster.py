@@ -33,7 +33,7 @@ from smbpctl.reconcilers.reporting import write_status
 from smbpctl.resources import naming
 from smbpctl.runtime.apply import Applier
 from smbpctl.runtime.builder import controller
-from smbpctl.runtime.cache import Cache
+from smbpctl.runtime.cache import Cache, Selection
 from smbpctl.runtime.client import Client
 from smbpctl.runtime.errors import Conflict, NameConflict, NotFound, TooManyRequests
 from smbpctl.runtime.event import Event, Updated
@@ -161,9 +161,9 @@ class ClusterReconciler:
 def setup(manager: Manager, operator: Operator, admin: AdminClient, *, workers: int = 10) -> None:
     """Add the cluster reconciler to a manager."""
     cache, client = manager.cache, manager.client
-    ours = labels_exist(naming.LABEL_PEER)
-    pods, claims = cache.register(POD, selector=ours), cache.register(CLAIM, selector=ours)
-    cache.register(STORAGE_CLASS)
+    ours = Selection(selector=labels_exist(naming.LABEL_PEER))
+    pods, claims = cache.register(POD, selection=ours), cache.register(CLAIM, selection=ours)
+    cache.register(STORAGE_CLASS, namespaced=False)
     gatherer = ClusterGatherer(cache, client, manager.discovery, admin, manager.clock, operator)
     applier = new_applier(manager, FIELD_OWNER)
     (

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import final
 
 from smbpctl.runtime.cache import Cache
@@ -38,10 +39,12 @@ class Cluster:
         clock: Clock,
         random: Random,
         metrics: Metrics,
-        namespace: str = "",
+        namespaces: Collection[str] = (),
         field_owners: Collection[str] = (),
         user_agent: str = "smbpctl-runtime",
         fence: Fence | None = None,
+        resync: timedelta | None = None,
+        watch_crds: bool = False,
     ) -> "Cluster":
         """Compose a cluster reached over the network; nothing is connected until it is used.
 
@@ -53,9 +56,11 @@ class Cluster:
             clock=clock,
             random=random,
             metrics=metrics,
-            namespace=namespace,
+            namespaces=namespaces,
             field_owners=field_owners,
             fence=fence,
+            resync=resync,
+            watch_crds=watch_crds,
         )
 
     @classmethod
@@ -66,15 +71,20 @@ class Cluster:
         clock: Clock,
         random: Random,
         metrics: Metrics,
-        namespace: str = "",
+        namespaces: Collection[str] = (),
         field_owners: Collection[str] = (),
         fence: Fence | None = None,
+        resync: timedelta | None = None,
+        watch_crds: bool = False,
     ) -> "Cluster":
         """Compose a cluster over any transport, an in-memory one included.
 
-        The cache sees `namespace`, or all when it is empty. `field_owners` are the names under
+        The cache sees `namespaces`, or all when there are none. `field_owners` are the names under
         which this process applies objects: the cache keeps the fields they own, without which
         an apply that changes nothing cannot be left out. Every write asks `fence`.
+        Every `resync` period, if there is one, handlers are told of every object again. With
+        `watch_crds` optional kinds that appear are noticed at once, which takes permission to
+        list and watch CustomResourceDefinitions.
         """
         discovery = Discovery(transport, clock=clock)
         ledger = WriteLedger(clock=clock)
@@ -85,10 +95,12 @@ class Cluster:
             discovery,
             clock=clock,
             random=random,
-            namespace=namespace,
+            namespaces=namespaces,
             field_owners=frozenset(field_owners),
             metrics=metrics,
             gate=gate,
+            resync=resync,
+            watch_crds=watch_crds,
         )
         ledger.bind(cache)
         return cls(transport, discovery, client, cache, gate)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, cast
 
+from smbpctl.runtime.cache.crds import CRD
 from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.errors import (
     ConfigurationError,
@@ -15,8 +16,6 @@ from smbpctl.runtime.errors import (
     TransportError,
 )
 from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, gvk_of, key_of
-
-CRD = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 
 _LOOK_AGAIN = timedelta(milliseconds=200)
 _PASSING = (NoKindMatch, NotFound, TransportError, ServerError, ServerTimeout, TooManyRequests)

@@ -70,7 +70,7 @@ class TestCluster:
                 clock=CLOCK,
                 random=seeded_random(1),
                 metrics=Metrics(),
-                namespace="other",
+                namespaces={"other"},
             )
             cluster.cache.register(CONFIG_MAP.gvk)
             with pytest.raises(KindNotWatched, match="in namespace other only, not in ns"):

@@ -3,11 +3,13 @@
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smbpctl.runtime.meta import (
+    FieldSelector,
     GroupKind,
     GroupVersionKind,
     LabelSelector,
@@ -18,6 +20,7 @@ from smbpctl.runtime.meta import (
     StoredObject,
     controller_of,
     controller_reference,
+    fields_equal,
     gvk_of,
     is_deleting,
     key_of,
@@ -294,3 +297,58 @@ class TestLabelSelector:
         assert labels_equal({"b": "2", "a": "1"}).to_query() == "a=1,b=2"
         assert labels_exist("b", "a").to_query() == "a,b"
         assert LabelSelector((("a", "1"),), ("b",)).to_query() == "a=1,b"
+
+
+class TestView:
+    class Struct(msgspec.Struct, rename="camel"):
+        api_version: str
+        kind: str
+        data: dict[str, str]
+
+    class Model(pydantic.BaseModel):
+        apiVersion: str  # noqa: N815 - the name in JSON
+        kind: str
+        data: dict[str, str]
+
+    @pytest.mark.parametrize("model", [Struct, Model])
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            b'{"data":{"k":"v"}}',
+            b' { "data":{"k":"v"}}',
+            b'{"kind":"ConfigMap","apiVersion":"v1","data":{"k":"v"}}',
+            b'{"apiVersion":"v1","data":{"k":"v"},"kind":"ConfigMap"}',
+        ],
+    )
+    def test_models_are_decoded_from_the_bytes(self, model: type[Any], raw: bytes) -> None:
+        """With the kind that items of typed lists do not name; private to the caller."""
+        stored = StoredObject(gvk=CONFIG_MAP, meta=ObjectMeta(name="a"), raw=raw)
+
+        view = stored.view(model)
+
+        assert isinstance(view, model)
+        assert view.kind == "ConfigMap"
+        assert view.data == {"k": "v"}
+        assert stored.view(model).data is not view.data
+
+    @pytest.mark.parametrize("model", [Struct, Model])
+    def test_what_the_model_refuses_is_a_value_error(self, model: type[Any]) -> None:
+        """Whichever library it is of."""
+        stored = StoredObject(gvk=CONFIG_MAP, meta=ObjectMeta(name="a"), raw=b"{}")
+
+        with pytest.raises(ValueError, match="data"):
+            stored.view(model)
+
+
+class TestFieldSelector:
+    def test_query_holds_all_requirements_escaped(self) -> None:
+        """As apimachinery reads it."""
+        selector = FieldSelector((("a", "x,y"), ("b", "1=2")), (("metadata.name", "n\\m"),))
+
+        assert selector.to_query() == "a=x\\,y,b=1\\=2,metadata.name!=n\\\\m"
+
+    def test_fields_are_sorted_and_needed(self) -> None:
+        """Two spellings of one selector are one; none would mean all by accident."""
+        assert fields_equal({"b": "2", "a": "1"}) == FieldSelector((("a", "1"), ("b", "2")))
+        with pytest.raises(ValueError, match="at least one field"):
+            fields_equal({})

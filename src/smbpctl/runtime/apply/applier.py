@@ -23,6 +23,7 @@ from smbpctl.runtime.apply.migration import migration_patch
 from smbpctl.runtime.apply.ownership import belongs_to, is_ours, other_managers, owned_child
 from smbpctl.runtime.apply.protocols import ApplyCache, ApplyClient, ApplyMetrics
 from smbpctl.runtime.apply.status import StatusApplier, StatusOutcome
+from smbpctl.runtime.consistency import NEVER_WRITTEN
 from smbpctl.runtime.errors import Conflict, Invalid, NameConflict
 from smbpctl.runtime.meta import (
     GroupKind,
@@ -33,11 +34,6 @@ from smbpctl.runtime.meta import (
     key_of,
     uid_of,
 )
-
-_NEVER_WRITTEN = "1"
-"""No object has this resourceVersion: etcd starts at 1, empty. An apply that carries it creates
-a missing object and conflicts with every other, so a namesake of the last moment is not adopted.
-"""
 
 _log = structlog.get_logger(__name__)
 
@@ -211,7 +207,9 @@ class Applier:
         return await self._settle(wanted, live)
 
     async def _create(self, wanted: Desired, owner_uid: str = "") -> tuple[_Outcome, LiveView]:
-        body = wanted.with_preconditions(resource_version=_NEVER_WRITTEN)
+        # With it an apply creates a missing object and conflicts with every other: a namesake of
+        # the last moment is not adopted.
+        body = wanted.with_preconditions(resource_version=NEVER_WRITTEN)
         outcome, live = await self._send(wanted, body, force=False, reasons=("did not exist",))
         # Servers that ignore the precondition would have let us adopt somebody's object.
         others = other_managers(live.manifest(), self._field_owner)

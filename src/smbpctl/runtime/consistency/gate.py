@@ -124,10 +124,11 @@ class Gate:
         return None if wait.over else wait
 
     def progressed(self, scope: Scope) -> None:
-        """Take note that a store knows more than before; cheap when nothing is pending over it."""
-        if not len(scope.overlay):
+        """Take note that a store knows more than before; cheap when nobody wants to know."""
+        if len(scope.overlay):
+            scope.overlay.settle()
+        if not self._waits:
             return
-        scope.overlay.settle()
         for wait in [w for w in self._waits if any(need.scope is scope for need in w.needs)]:
             self._look(wait)
 

@@ -6,9 +6,15 @@ from typing import final
 from smbpctl.runtime.client import Verb, Write, outcome_unknown
 from smbpctl.runtime.clock import Clock
 from smbpctl.runtime.consistency.overlay import Pending
-from smbpctl.runtime.consistency.run import Need, current_run
-from smbpctl.runtime.consistency.scope import Identity, Scope, Scopes, identity_of
-from smbpctl.runtime.errors import NotFound
+from smbpctl.runtime.consistency.run import NEVER_WRITTEN, Need, current_run, holds
+from smbpctl.runtime.consistency.scope import (
+    Identity,
+    Scope,
+    Scopes,
+    bound_version,
+    identity_of,
+)
+from smbpctl.runtime.errors import AlreadyExists, Conflict, NotFound
 from smbpctl.runtime.meta import StoredObject
 from smbpctl.runtime.transport.answer import PathNotServed
 
@@ -59,10 +65,8 @@ class WriteLedger:
         over_at, uid = self._open.pop(id(write))
         scope = self._scope(write)
         if not outcome_unknown(error):
-            # 404 names the object that is missing; a path that is not served says nothing of it.
-            missing = isinstance(error, NotFound) and not isinstance(error, PathNotServed)
-            if missing and uid and scope is not None:
-                scope.overlay.learnt(write.key, None, gone=uid)
+            if scope is not None:
+                _refused(scope, write, error, uid)
             return
         if (run := current_run()) is not None:
             run.not_before = max(run.not_before, over_at)
@@ -102,6 +106,23 @@ class WriteLedger:
         uid = stored.meta.uid if stored is not None else identity_of(body).uid
         moment = f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}"
         _wait_for(scope, scope.overlay.deleting(write.key, uid, moment))
+
+
+def _refused(scope: Scope, write: Write, error: BaseException, uid: str) -> None:
+    """Take note of what a refusal says: that the object is gone, or that the cache is behind."""
+    match error:
+        case PathNotServed():
+            pass  # says nothing of the object
+        case NotFound() if uid:
+            scope.overlay.learnt(write.key, None, gone=uid)
+        case Conflict() | AlreadyExists():
+            version = bound_version(write.body)
+            if write.verb is Verb.CREATE and write.key.name:
+                version = NEVER_WRITTEN
+            if version and holds(scope, write.key, version):
+                _need(Need(scope, write.key, None, outdated=version))
+        case _:
+            pass
 
 
 def _wait_for(scope: Scope, pending: Pending | None) -> None:

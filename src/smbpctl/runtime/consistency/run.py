@@ -11,6 +11,9 @@ from smbpctl.runtime.consistency.overlay import Pending
 from smbpctl.runtime.consistency.scope import Scope
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, ObjectMeta
 
+NEVER_WRITTEN = "1"
+"""No object has this resourceVersion: etcd starts at 1, empty. A write bound to it is a creation."""
+
 _CURRENT: ContextVar["Run | None"] = ContextVar("smbpctl_run", default=None)
 
 
@@ -18,13 +21,15 @@ _CURRENT: ContextVar["Run | None"] = ContextVar("smbpctl_run", default=None)
 class Need:
     """Something that a run wrote and that its next run has to see.
 
-    `pending` is the written object in the overlay of `scope`; without it the answer did not say
-    which objects were written, and all in the namespace of `key` are in question. From
-    `readable_at` on, on the runtime's clock, a live read tells what came of the write; None means
-    that the cache will tell, and that a live read is needed only when that takes too long.
+    `pending` is the written object in the overlay of `scope`. `outdated` is the version that a
+    write was bound to and refused for: the cache has to know another one. Without either the
+    answer did not say which objects were written, and all in the namespace of `key` are in
+    question. From `readable_at` on, on the runtime's clock, a live read tells what came of the
+    write; None means that the cache will tell, and that a live read is needed only when that
+    takes too long.
     """
 
-    __slots__ = ("key", "pending", "read", "readable_at", "reading", "scope")
+    __slots__ = ("key", "outdated", "pending", "read", "readable_at", "reading", "scope")
 
     def __init__(
         self,
@@ -33,8 +38,10 @@ class Need:
         pending: Pending | None,
         *,
         readable_at: float | None = None,
+        outdated: str = "",
     ) -> None:
         self.scope: Scope = scope
+        self.outdated: str = outdated
         self.key: ObjectKey = key
         self.pending: Pending | None = pending
         self.readable_at: float | None = readable_at
@@ -46,7 +53,18 @@ class Need:
     @property
     def met(self) -> bool:
         """Tell whether the next read sees what was written."""
-        return self.read or (self.pending is not None and self.pending.settled)
+        if self.read or (self.pending is not None and self.pending.settled):
+            return True
+        return bool(self.outdated) and not holds(self.scope, self.key, self.outdated)
+
+
+def holds(scope: Scope, key: ObjectKey, version: str) -> bool:
+    """Tell whether a cache knows the object in exactly this version, or knows as little of it.
+
+    The version of an object that was never written stands for its absence.
+    """
+    known = scope.overlay.over(key, scope.store.get(key))
+    return version == NEVER_WRITTEN if known is None else known.meta.resource_version == version
 
 
 @final

@@ -87,6 +87,27 @@ class _Answer(msgspec.Struct, frozen=True, gc=False):
 _ANSWER = msgspec.json.Decoder(_Answer)
 
 
+class _Bound(msgspec.Struct, frozen=True, gc=False):
+    metadata: Identity | None = None
+    preconditions: Identity | None = None
+
+
+_BOUND = msgspec.json.Decoder(_Bound)
+
+
+def bound_version(body: bytes) -> str:
+    """Return the resourceVersion that a request is bound to, empty where it is bound to none.
+
+    Objects carry it in their metadata, deletions in their preconditions.
+    """
+    try:
+        request = _BOUND.decode(body)
+    except msgspec.MsgspecError:
+        return ""
+    found = (part.resource_version for part in (request.metadata, request.preconditions) if part)
+    return next((version for version in found if version), "")
+
+
 def identity_of(body: bytes) -> Identity:
     """Return whom an answer is about; empty where it does not say.
 

@@ -127,7 +127,7 @@ class Campaign:
         self._led = False
         self._hangs = False
         self._log = _log.bind(lease=f"{settings.namespace}/{settings.lease_name}")
-        self.standing = Standing()
+        self.standing: Standing = Standing()
 
     async def run(self) -> str:
         """Return why the candidacy ended; when it was a term that was lost, its owner knows.

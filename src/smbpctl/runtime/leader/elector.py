@@ -94,7 +94,9 @@ class Elector:
         self._random = random or system_random()
         self.settings = settings
         self.identity: str = identity or default_identity(self._random)
-        self.fence = LeaseFence(f"Lease {settings.namespace}/{settings.lease_name}", now)
+        self.fence: LeaseFence = LeaseFence(
+            f"Lease {settings.namespace}/{settings.lease_name}", now
+        )
         self._open_transport = open_transport
         self._own_thread = own_thread
         self._clock = clock or LoopClock()

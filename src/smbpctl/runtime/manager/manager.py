@@ -1,5 +1,6 @@
 """The composition of a process of controllers: one cluster, its probes, and what runs on it."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from smbpctl.runtime.cluster import Cluster
 from smbpctl.runtime.consistency import Gate
 from smbpctl.runtime.controller import ControllerOptions
 from smbpctl.runtime.discovery import Discovery
+from smbpctl.runtime.gcpolicy import POLICY, ProcessPolicy
 from smbpctl.runtime.health import Health
 from smbpctl.runtime.leader import Elector, LeaderElection, leader_or_standby, renewing
 from smbpctl.runtime.manager.lifecycle import Lifecycle
@@ -32,7 +34,7 @@ from smbpctl.runtime.transport import ClusterConfig, HttpTransport
 class ManagerOptions:
     """How a manager runs.
 
-    `namespace` is the only one the cache sees; empty means all. `field_owners` are the names
+    `namespaces` are those the cache sees; none means all. `field_owners` are the names
     under which this process applies. `probe_address` ("host:port", ":8081") is where probes and
     metrics are served; None serves none. `graceful_shutdown_timeout` is what reconciles that run
     may take to end, zero for nothing; `cache_sync_timeout` bounds the wait for the first lists.
@@ -40,16 +42,22 @@ class ManagerOptions:
     Unless `preflight` is off, the server is asked whether this process may list and watch the
     kinds it caches, and do what `permissions` names besides; readiness tells what it may not.
     `controllers` is how controllers work that say nothing else, `workers_by_kind` how many keys
-    those for a kind run at once.
+    those for a kind run at once. `resync` has handlers told of every object again and again;
+    with `watch_crds` optional kinds are noticed as soon as their definition is there.
+    `process_policy` says whether the garbage collector is the manager's to tune: `OWN` for a
+    process that exists for it.
     """
 
-    namespace: str = ""
+    namespaces: frozenset[str] = frozenset()
     field_owners: frozenset[str] = frozenset()
     probe_address: str | None = None
     graceful_shutdown_timeout: timedelta = timedelta(seconds=30)
     cache_sync_timeout: timedelta = timedelta(minutes=2)
     user_agent: str = "smbpctl-runtime"
     leader_election: LeaderElection | None = None
+    resync: timedelta | None = None
+    watch_crds: bool = False
+    process_policy: ProcessPolicy = ProcessPolicy.LEAVE
     preflight: bool = True
     permissions: tuple[Permission, ...] = ()
     controllers: ControllerOptions = field(default_factory=ControllerOptions)
@@ -80,6 +88,25 @@ class _SyncedCache:
         """Tell which kinds are not synced; None when all are."""
         states = self._cache.states().items()
         return "; ".join(f"{kind}: {state}" for kind, state in states if not state.synced) or None
+
+
+@final
+class _Collector:
+    """The garbage collector's policy, for as long as the manager runs."""
+
+    def __init__(self, cache: Cache, clock: Clock) -> None:
+        self._cache = cache
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Pause the collector until the first lists are there, then keep it off the cache."""
+        synced = POLICY.start(self._clock)
+        try:
+            await self._cache.wait_all_synced()
+            synced()
+            await asyncio.Event().wait()
+        finally:
+            POLICY.stop()
 
 
 @final
@@ -131,6 +158,10 @@ class Manager:
                 self.health, self.metrics, address=self.options.probe_address
             )
             self.add(self.probe_server, Phase.SERVING, name="the probe server")
+        if self.options.process_policy is ProcessPolicy.OWN:
+            self.metrics.garbage_collector(lambda: POLICY.worst_pause.total_seconds())
+            collector = _Collector(self.cache, self.clock)
+            self.add(collector, Phase.CACHES, name="the collector's policy")
         self._run_cache(cluster, "the cache", "caches-synced")
         if self.options.preflight:
             self._check_permissions()
@@ -156,10 +187,12 @@ class Manager:
             clock=clock,
             random=random,
             metrics=metrics,
-            namespace=options.namespace,
+            namespaces=options.namespaces,
             field_owners=options.field_owners,
             user_agent=options.user_agent,
             fence=elector.fence if elector else None,
+            resync=options.resync,
+            watch_crds=options.watch_crds,
         )
         return cls(
             cluster,
@@ -241,7 +274,7 @@ class Manager:
             self.discovery,
             kinds=self.cache.kinds,
             permissions=self.options.permissions,
-            namespace=self.options.namespace,
+            namespaces=self.options.namespaces,
             clock=self.clock,
         )
         self.add(permissions, Phase.CACHES, name="the preflight")

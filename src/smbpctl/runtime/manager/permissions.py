@@ -1,6 +1,6 @@
 """Tells from the start of a manager which permissions it lacks, and heals when it has them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from typing import final
 
@@ -39,14 +39,14 @@ class PermissionCheck:
         *,
         kinds: Callable[[], Iterable[GroupVersionKind]],
         permissions: Iterable[Permission],
-        namespace: str,
+        namespaces: Collection[str],
         clock: Clock,
     ) -> None:
         self._client = client
         self._mapper = mapper
         self._kinds = kinds
         self._permissions = tuple(permissions)
-        self._namespace = namespace
+        self._namespaces = tuple(namespaces) or ("",)
         self._clock = clock
         self._report = PermissionReport((), {})
 
@@ -62,7 +62,12 @@ class PermissionCheck:
     async def _complete(self) -> bool:
         """Ask, tell what is newly found missing, and tell whether nothing is."""
         try:
-            needed = await watch_permissions(self._mapper, self._kinds(), namespace=self._namespace)
+            kinds = tuple(self._kinds())
+            needed = [
+                permission
+                for namespace in self._namespaces
+                for permission in await watch_permissions(self._mapper, kinds, namespace=namespace)
+            ]
         except (ApiStatusError, TransportError) as error:
             # Without discovery nothing is known: the informers will say so, and louder.
             _log.debug("permissions not checked", error=str(error))

@@ -1,6 +1,6 @@
 """The metrics of queues: what is counted as it happens, and what is asked at scrape time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, final
 
 from prometheus_client import CollectorRegistry, Metric
@@ -73,9 +73,9 @@ class QueueMetrics:
         waited = families.waited.setdefault(name, Durations(_QUEUE_BUCKETS))
         worked = families.worked.setdefault(name, Durations(_QUEUE_BUCKETS))
         # Bound here, so that a key costs no further call.
-        self.taken = waited.observe
+        self.taken: Callable[[float], None] = waited.observe
         """Count a key handed to a worker after so many seconds of being ready."""
-        self.done = worked.observe
+        self.done: Callable[[float], None] = worked.observe
         """Count a key given back after so many seconds of work."""
 
     def watch(self, state: QueueState) -> None:

@@ -1,12 +1,13 @@
 """All metrics of one manager on one registry, and the text that is scraped."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import final
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     Metric,
@@ -112,6 +113,18 @@ class Metrics:
     def read_your_writes_waited(self, outcome: str, seconds: float) -> None:
         """Count a key that waited for its own writes: until `seen` by the cache, or `read` live."""
         self._waits.labels(outcome=outcome).observe(seconds)
+
+    def garbage_collector(self, worst_pause: Callable[[], float]) -> None:
+        """Ask at each scrape how long the longest collection has stopped the process, in seconds.
+
+        The gauge exists only where the collector is the manager's to tune.
+        """
+        gauge = Gauge(
+            "smbpctl_gc_worst_pause_seconds",
+            "The longest garbage collection since the manager started.",
+            registry=self.registry,
+        )
+        gauge.set_function(worst_pause)
 
     def write_noop(self) -> None:
         """Count a write that was left out because nothing would have changed."""

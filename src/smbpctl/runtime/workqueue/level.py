@@ -65,7 +65,7 @@ class Level(Generic[K]):
     __slots__ = ("_calls", "added", "ended", "heap", "priority", "ready", "stale", "waiting")
 
     def __init__(self, priority: int) -> None:
-        self.priority = priority
+        self.priority: int = priority
         self.ready: int = 0
         self.waiting: int = 0
         # Two lines, each in the order of moments, so that a delay that ended unnoticed can be

@@ -17,6 +17,11 @@ A = ObjectKey("m", "a")
 OVER = timedelta(seconds=32)
 
 
+def bound(version: str) -> bytes:
+    """A request that is bound to a version."""
+    return f'{{"metadata":{{"resourceVersion":"{version}"}}}}'.encode()
+
+
 class Desk:
     """A ledger over one scope, with a server behind it."""
 
@@ -44,8 +49,15 @@ class Desk:
             self.ledger.answered(write, answer)
         return run
 
-    def failed(self, error: BaseException, verb: Verb = Verb.APPLY, key: ObjectKey = A) -> Run:
-        write = Write(verb, GVK, key)
+    def failed(
+        self,
+        error: BaseException,
+        verb: Verb = Verb.APPLY,
+        key: ObjectKey = A,
+        *,
+        body: bytes = b"",
+    ) -> Run:
+        write = Write(verb, GVK, key, body=body)
         with recorded() as run:
             self.ledger.began(write, OVER)
             self.ledger.failed(write, error)
@@ -244,6 +256,54 @@ class TestFailures:
         assert run.needs == []
         assert run.not_before == 0.0
         assert len(desk.scope.overlay) == 0
+
+    def test_a_conflict_waits_for_the_version_that_caused_it(self) -> None:
+        """The cache showed an older one; a run on that would only conflict again."""
+        desk = Desk()
+        desk.server.put(A, 1)
+        desk.hear()
+        version = desk.server.objects[A].version
+        desk.server.put(A, 2)
+
+        run = desk.failed(status_error({}, code=409), body=bound(str(version)))
+        before = [need.met for need in run.needs]
+        desk.hear()
+
+        assert before == [False]
+        assert [need.met for need in run.needs] == [True]
+
+    def test_a_conflict_that_the_cache_knows_of_waits_for_nothing(self) -> None:
+        """The event was faster than the refusal."""
+        desk = Desk()
+        desk.server.put(A, 1)
+        version = desk.server.objects[A].version
+        desk.server.put(A, 2)
+        desk.hear()
+
+        assert desk.failed(status_error({}, code=409), body=bound(str(version))).needs == []
+
+    def test_a_conflict_of_field_managers_waits_for_nothing(self) -> None:
+        """It was bound to no version: the cache is not what is wrong."""
+        desk = Desk()
+        desk.server.put(A, 1)
+        desk.hear()
+
+        assert desk.failed(status_error({}, code=409), body=b'{"metadata":{}}').needs == []
+
+    @pytest.mark.parametrize("verb", [Verb.CREATE, Verb.APPLY])
+    def test_a_creation_of_what_exists_waits_until_it_is_seen(self, verb: Verb) -> None:
+        """Whoever made it, the cache will show it."""
+        desk = Desk()
+        desk.server.put(A, 1)
+        body = b"{}" if verb is Verb.CREATE else bound("1")
+        refusal = status_error({"reason": "AlreadyExists"}, code=409)
+
+        run = desk.failed(refusal, verb, body=body)
+        before = [need.met for need in run.needs]
+        desk.hear()
+
+        assert before == [False]
+        assert [need.met for need in run.needs] == [True]
 
     def test_a_404_says_that_the_object_is_gone(self) -> None:
         """As good as a live read."""

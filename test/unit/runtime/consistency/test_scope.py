@@ -2,7 +2,7 @@
 
 import pytest
 
-from smbpctl.runtime.consistency.scope import Identity, identity_of
+from smbpctl.runtime.consistency.scope import Identity, bound_version, identity_of
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,19 @@ from smbpctl.runtime.consistency.scope import Identity, identity_of
 def test_identity(body: bytes, identity: Identity) -> None:
     """A Status names the UID in its details; what says nothing gives nothing."""
     assert identity_of(body) == identity
+
+
+@pytest.mark.parametrize(
+    ("body", "version"),
+    [
+        (b'{"metadata":{"resourceVersion":"7"}}', "7"),
+        (b'{"kind":"DeleteOptions","preconditions":{"uid":"u","resourceVersion":"8"}}', "8"),
+        (b'{"kind":"DeleteOptions","preconditions":{"uid":"u"}}', ""),
+        (b'{"metadata":{"name":"a"}}', ""),
+        (b'[{"op":"test"}]', ""),
+        (b"", ""),
+    ],
+)
+def test_bound_version(body: bytes, version: str) -> None:
+    """Objects carry it in their metadata, deletions in their preconditions, patches nowhere."""
+    assert bound_version(body) == version

@@ -1,6 +1,7 @@
 """The manager over an API server in memory: start, readiness, stop, and what it hands out."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import pytest
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.cluster import Cluster
 from smbpctl.runtime.errors import CacheNotSynced, ConfigurationError, LeadershipLost
+from smbpctl.runtime.gcpolicy import ProcessPolicy
 from smbpctl.runtime.health import ProbeKind
 from smbpctl.runtime.leader import LeaderElection
 from smbpctl.runtime.manager import Manager, ManagerOptions, Phase
@@ -89,7 +91,7 @@ class TestRun:
             async with new_manager(FakeApi(forbidden={"pods"}), options) as manager:
                 manager.cache.register(POD.gvk)
                 with pytest.raises(
-                    CacheNotSynced, match=r"Pod\.v1 is forbidden .*cannot list"
+                    CacheNotSynced, match=r"Pod\.v1 is forbidden .*cannot watch"
                 ) as raised:
                     await manager.run(handle_signals=False)
             assert raised.value.__notes__ == ["This ended the cache, and with it the manager."]
@@ -152,8 +154,8 @@ class TestReadiness:
         refused, granted = run_virtual(main())
 
         assert len(refused) == 2
-        assert refused[0].startswith("[-]caches-synced failed: Pod.v1: forbidden (")
-        assert 'cannot list resource "pods"' in refused[0]
+        assert refused[0].startswith("[-]caches-synced failed: Pod.v1: forbidden to watch (")
+        assert 'cannot watch resource "pods"' in refused[0]
         assert "ConfigMap" not in refused[0]
         assert refused[1] == (
             "[-]permissions failed: cannot list pods in all namespaces; "
@@ -212,7 +214,9 @@ class TestComposition:
     async def test_from_config_composes_everything(self) -> None:
         """One clock, one registry of metrics, one cluster; nothing is connected by that."""
         config = ClusterConfig(server="https://127.0.0.1:1")
-        options = ManagerOptions(namespace="one", field_owners=frozenset({"demo/echo"}))
+        options = ManagerOptions(
+            namespaces=frozenset({"one"}), field_owners=frozenset({"demo/echo"})
+        )
 
         async with Manager.from_config(config, options=options) as manager:
             assert manager.client is manager.cluster.client
@@ -249,6 +253,39 @@ class TestComposition:
         with pytest.raises(ValueError, match=r"Manager\.from_config"):
             new_manager(FakeApi(), ManagerOptions(leader_election=election))
 
+    def test_the_collector_is_tuned_only_where_it_is_ours(self) -> None:
+        """Paused until the lists are there, frozen then, and given back at the end."""
+        found: list[tuple[object, ...]] = []
+
+        def state() -> tuple[object, ...]:
+            return gc.get_threshold(), gc.isenabled(), gc.get_freeze_count() > 0
+
+        async def main(policy: ProcessPolicy) -> None:
+            api = FakeApi(hold=asyncio.Event())
+            async with new_manager(api, ManagerOptions(process_policy=policy)) as manager:
+                manager.cache.register(POD.gvk)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(manager.run(handle_signals=False))
+                    await CLOCK.sleep(timedelta(seconds=1))
+                    found.append(state())
+                    assert api.hold is not None
+                    api.hold.set()
+                    await CLOCK.sleep(timedelta(seconds=1))
+                    found.append(state())
+                    manager.stop()
+
+        before = state()
+        run_virtual(main(ProcessPolicy.LEAVE))
+        left = [*found, state()]
+        found.clear()
+        run_virtual(main(ProcessPolicy.OWN))
+
+        assert left == [before] * 3
+        assert found[0][1:] == (False, False)
+        assert found[1][1:] == (True, True)
+        assert found[1][0] != before[0]
+        assert state() == before
+
     def test_several_clusters_are_run_and_closed(self) -> None:
         """Each has its caches, and says for itself whether they are synced."""
 
@@ -274,7 +311,7 @@ class TestComposition:
         lines, synced, closed = run_virtual(main())
 
         assert lines[0] == "[+]caches-synced ok"
-        assert lines[1].startswith("[-]caches-synced-edge failed: Pod.v1: forbidden (")
+        assert lines[1].startswith("[-]caches-synced-edge failed: Pod.v1: forbidden to watch (")
         assert synced
         assert closed
 

@@ -48,7 +48,7 @@ def check_of(authorizer: Authorizer) -> PermissionCheck:
         authorizer,
         kinds=lambda: [POD],
         permissions=[EVICT],
-        namespace="shop",
+        namespaces=["shop"],
         clock=CLOCK,
     )
 
