@@ -12,7 +12,7 @@ from smbpctl.runtime.consistency.scope import Scope
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, ObjectMeta
 
 NEVER_WRITTEN = "1"
-"""No object has this resourceVersion: etcd starts at 1, empty. A write bound to it is a creation."""
+"""No object has this version: etcd starts at 1, empty. A write bound to it is a creation."""
 
 _CURRENT: ContextVar["Run | None"] = ContextVar("smbpctl_run", default=None)
 
