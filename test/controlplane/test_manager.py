@@ -277,5 +277,5 @@ class TestPermissions:
             )
             await eventually(is_ready)
 
-        assert 'User "nobody-in-particular" cannot list resource "serviceaccounts"' in reasons
+        assert 'User "nobody-in-particular" cannot watch resource "serviceaccounts"' in reasons
         assert "ConfigMap" not in reasons
