@@ -241,7 +241,7 @@ class World:
             (network.lost, (None, None)),
             (network.answer_lost, (uniform(0, 0.5), None)),
             (network.late, (uniform(CALL, 4 * CALL), None)),
-            (network.slow, (uniform(0, CALL), uniform(0, CALL))),
+            (network.slow, (uniform(0, 0.02), uniform(0, CALL))),
         ):
             if fate < share:
                 return way
