@@ -14,8 +14,11 @@ from smbpctl.operand.client import AdminClient, MemberDoor
 from smbpctl.operand.doors import DirectDoor, PortForwardDoor
 from smbpctl.reconcilers import cluster, networking, tls, transaction_log
 from smbpctl.reconcilers.operator import FIELD_OWNERS, Operator
+from smbpctl.resources.permissions import LEASE
 from smbpctl.runtime.clock import Clock, LoopClock
+from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.gcpolicy import ProcessPolicy
+from smbpctl.runtime.leader import LeaderElection
 from smbpctl.runtime.manager import Manager, ManagerOptions
 from smbpctl.runtime.transport import (
     ClusterConfig,
@@ -62,6 +65,28 @@ def manager_options(settings: Settings) -> ManagerOptions:
         user_agent=_USER_AGENT,
         process_policy=ProcessPolicy.OWN,
     )
+
+
+def leader_election(settings: Settings) -> LeaderElection | None:
+    """Return how one of several operators is elected; None where this one is alone.
+
+    Raise ConfigurationError when the durations leave no room for each other, or when it is not
+    said in which namespace the Lease is.
+    """
+    if not settings.leader_elect:
+        return None
+    if not settings.operator_namespace:
+        raise ConfigurationError("--leader-elect needs --operator-namespace: the Lease is there")
+    try:
+        return LeaderElection(
+            lease_name=LEASE,
+            namespace=settings.operator_namespace,
+            lease_duration=timedelta(seconds=settings.lease_duration_seconds),
+            renew_deadline=timedelta(seconds=settings.renew_deadline_seconds),
+            retry_period=timedelta(seconds=settings.retry_period_seconds),
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"leader election: {error}") from error
 
 
 def forwards_ports(settings: Settings, config: ClusterConfig) -> bool:

@@ -76,6 +76,19 @@ class Settings(BaseSettings):
     graceful_shutdown_seconds: Annotated[float, Field(ge=0)] = 30.0
     """How long running reconciles may finish after SIGTERM."""
 
+    leader_elect: bool = False
+    """Whether only one of several operators works at a time: the one that holds the Lease
+    manager.smbpctl.dev in the operator's own namespace."""
+
+    lease_duration_seconds: Annotated[int, Field(ge=1)] = 60
+    """How long others wait for a leader that is silent."""
+
+    renew_deadline_seconds: Annotated[float, Field(gt=0)] = 40.0
+    """How long a leader tries to renew its Lease before it gives up."""
+
+    retry_period_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How often the Lease is renewed, or tried for."""
+
     admin_timeout_seconds: Annotated[float, Field(gt=0)] = 3.0
     """How long a store member may take to answer the operator."""
 

@@ -141,10 +141,13 @@ def test_the_pod_outlives_an_orderly_end(pod: Manifest) -> None:
     assert timedelta(seconds=pod["terminationGracePeriodSeconds"]) > needed
 
 
-def test_one_process_at_a_time(deployment: Manifest) -> None:
-    """Without leader election the old process ends before the new one begins."""
+def test_one_process_works_at_a_time(deployment: Manifest, container: Manifest) -> None:
+    """The new pod may start beside the old one because only the holder of the Lease works."""
+    rolling = {"maxSurge": 1, "maxUnavailable": 0}
+
     assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert deployment["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": rolling}
+    assert {"name": "SMBPCTL_LEADER_ELECT", "value": "true"} in container["env"]
 
 
 def test_the_posture_is_restricted(pod: Manifest, container: Manifest) -> None:

@@ -36,6 +36,8 @@ OBJECTS = (
     f"serviceaccount/{NAME}",
     f"clusterrole/{NAME}",
     f"clusterrolebinding/{NAME}",
+    f"role/{NAME}",
+    f"rolebinding/{NAME}",
     f"deployment/{NAME}",
 )
 PRIVILEGED = {

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -14,6 +15,7 @@ from smbpctl.api.v1alpha1 import BIG_PEER, BigPeer
 from smbpctl.app import (
     configure_logging,
     forwards_ports,
+    leader_election,
     manager_options,
     member_door,
     run_operator,
@@ -23,7 +25,9 @@ from smbpctl.reconcilers.kinds import STATEFUL_SET
 from smbpctl.reconcilers.operator import FIELD_OWNERS
 from smbpctl.resources import naming
 from smbpctl.runtime.clock import LoopClock
+from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.gcpolicy import ProcessPolicy
+from smbpctl.runtime.leader import LeaderElection
 from smbpctl.runtime.manager import ManagerOptions
 from smbpctl.runtime.meta import ObjectKey
 from smbpctl.runtime.transport import ClusterConfig
@@ -42,6 +46,39 @@ def logging_as_it_was() -> Iterator[None]:
     """No other test finds the logging of these."""
     with restored_logging():
         yield
+
+
+class TestLeaderElection:
+    def test_alone_unless_asked(self) -> None:
+        """Whoever runs it from outside needs no right on a Lease."""
+        assert leader_election(Settings(operator_namespace="here")) is None
+
+    def test_the_lease_is_in_the_operators_namespace(self) -> None:
+        """60, 40 and 10 seconds: a slow API server costs nobody the lease."""
+        election = leader_election(Settings(leader_elect=True, operator_namespace="here"))
+
+        assert election == LeaderElection(
+            lease_name="manager.smbpctl.dev",
+            namespace="here",
+            lease_duration=timedelta(seconds=60),
+            renew_deadline=timedelta(seconds=40),
+            retry_period=timedelta(seconds=10),
+        )
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({}, "--operator-namespace"),
+            (
+                {"operator_namespace": "here", "lease_duration_seconds": 30},
+                "leader election: lease_duration .* must exceed renew_deadline",
+            ),
+        ],
+    )
+    def test_what_cannot_work_is_refused(self, settings: dict[str, Any], message: str) -> None:
+        """Before anything is started."""
+        with pytest.raises(ConfigurationError, match=message):
+            leader_election(Settings(leader_elect=True, **settings))
 
 
 class TestLogging:

@@ -7,13 +7,30 @@ def test_the_account_is_bound_to_the_rules() -> None:
     """Role and binding name each other and the account, in the namespace given."""
     rules = [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]
 
-    namespace, account, role, binding = operator_permissions(rules, "here")
+    namespace, account, role, binding, *_ = operator_permissions(rules, "here")
 
     assert namespace["metadata"]["name"] == account["metadata"]["namespace"] == "here"
     assert role["rules"] == rules
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
     assert binding["subjects"][0]["name"] == account["metadata"]["name"]
     assert binding["subjects"][0]["namespace"] == "here"
+
+
+def test_the_lease_is_the_only_one() -> None:
+    """Leader election takes a right on one Lease of the operator's own namespace, and no more."""
+    *_, account, _, _, role, binding = operator_permissions([], "here")
+
+    create, rest = role["rules"]
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "here"
+    assert (create["verbs"], create["resources"]) == (["create"], ["leases"])
+    assert rest["resourceNames"] == ["manager.smbpctl.dev"]
+    assert rest["verbs"] == ["get", "watch", "update"]
+    assert binding["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "Role",
+        "name": role["metadata"]["name"],
+    }
+    assert binding["subjects"][0]["name"] == account["metadata"]["name"]
 
 
 def test_the_developers_role_is_bound_to_nobody() -> None:
