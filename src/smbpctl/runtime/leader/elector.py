@@ -9,7 +9,15 @@ from datetime import timedelta
 from typing import Final, NoReturn, final
 
 from smbpctl.runtime.client.call import RequestMetrics
-from smbpctl.runtime.clock import Clock, LoopClock, Random, Stopwatch, boottime, system_random
+from smbpctl.runtime.clock import (
+    Clock,
+    LoopClock,
+    Random,
+    Stopwatch,
+    TimerHandle,
+    boottime,
+    system_random,
+)
 from smbpctl.runtime.errors import LeadershipLost
 from smbpctl.runtime.leader.campaign import Campaign, ElectionMetrics, Standing, Surroundings
 from smbpctl.runtime.leader.election import Election
@@ -92,11 +100,10 @@ class Elector:
         uses; they are closed when `run` ends. `now` measures the lease.
         """
         self._random = random or system_random()
-        self.settings = settings
+        self.settings: LeaderElection = settings
         self.identity: str = identity or default_identity(self._random)
-        self.fence: LeaseFence = LeaseFence(
-            f"Lease {settings.namespace}/{settings.lease_name}", now
-        )
+        what = f"Lease {settings.namespace}/{settings.lease_name}"
+        self.fence: LeaseFence = LeaseFence(what, now)
         self._open_transport = open_transport
         self._own_thread = own_thread
         self._clock = clock or LoopClock()
@@ -176,18 +183,19 @@ class Elector:
 
     async def _in_thread(self) -> None:
         tell, heartbeat = asyncio.get_running_loop().call_soon_threadsafe, Heartbeat(self._now)
-        beating = self._clock.call_later(BEAT, lambda: None)
+        next_beat: TimerHandle | None = None
 
         def beat() -> None:
-            nonlocal beating
+            nonlocal next_beat
             heartbeat.beat()
-            beating = self._clock.call_later(BEAT, beat)
+            next_beat = self._clock.call_later(BEAT, beat)
 
         beat()
         try:
             await self._thread.run(lambda: self._stand(tell, heartbeat))
         finally:
-            beating.cancel()
+            if next_beat is not None:
+                next_beat.cancel()
 
     async def _stand(
         self, tell: Callable[[Callable[[], None]], object], heartbeat: Heartbeat | None
