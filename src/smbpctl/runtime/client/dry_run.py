@@ -21,6 +21,7 @@ from smbpctl.runtime.discovery import Resource
 from smbpctl.runtime.errors import ApiStatusError, NotFound
 from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, metadata_of
 
+_ATTEMPTS = 5
 _TAKES_AWAY = frozenset({Verb.DELETE, Verb.DELETE_COLLECTION, Verb.EVICT})
 
 
@@ -120,14 +121,7 @@ class _Recording:
         """Make a dry run and record it; what is one already is no write."""
         if call.dry_run:
             return await self._backend.write(call)
-        before = await self._before(call)
-        try:
-            answer = await self._backend.write(replace(call, dry_run=True))
-        except ApiStatusError as error:
-            absent = isinstance(error, NotFound) and call.verb is Verb.DELETE
-            effect = Effect.ABSENT if absent else Effect.REFUSED
-            self._note(call, call.key, effect, refusal="" if absent else str(error))
-            raise
+        before, answer = await self._tried(call)
         if call.verb is Verb.DELETE_COLLECTION:
             for item in answer.get("items") or ():
                 self._note(call, _key(item), Effect.DELETED)
@@ -136,6 +130,27 @@ class _Recording:
         else:
             self._note_content(call, before, answer)
         return answer
+
+    async def _tried(self, call: WriteCall) -> tuple[Manifest | None, Manifest]:
+        """Return what is stored and what the write would make of it, of one moment if possible."""
+        before, answer = None, {}
+        for _ in range(_ATTEMPTS):
+            before = await self._before(call)
+            answer = await self._dry(call)
+            # A dry run answers in the version it started from. In another one the object has
+            # changed since it was read, and what others did would look like our doing.
+            if not call.stores or _version(before or {}) == _version(answer):
+                break
+        return before, answer
+
+    async def _dry(self, call: WriteCall) -> Manifest:
+        try:
+            return await self._backend.write(replace(call, dry_run=True))
+        except ApiStatusError as error:
+            absent = isinstance(error, NotFound) and call.verb is Verb.DELETE
+            effect = Effect.ABSENT if absent else Effect.REFUSED
+            self._note(call, call.key, effect, refusal="" if absent else str(error))
+            raise
 
     async def _before(self, call: WriteCall) -> Manifest | None:
         if not call.stores or call.verb is Verb.CREATE:
@@ -175,3 +190,7 @@ class _Recording:
 def _key(item: Mapping[str, Any]) -> ObjectKey:
     metadata = metadata_of(item)
     return ObjectKey(str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+
+
+def _version(manifest: Mapping[str, Any]) -> str:
+    return str(metadata_of(manifest).get("resourceVersion") or "")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from smbpctl.runtime.client import REDACTED, Client, DryRunRecorder, Effect, Verb
-from smbpctl.runtime.errors import Conflict, TransportError
+from smbpctl.runtime.errors import Conflict, Forbidden, TransportError
 from smbpctl.runtime.meta import ObjectKey
 from test.support.fake_transport import body_of, json_response, query_of, status_response
 from test.unit.runtime.client.server import (
@@ -52,7 +52,7 @@ async def test_nor_by_raw_requests(server: Server) -> None:
 
 async def test_a_change_is_told_field_by_field(server: Server) -> None:
     """Against what is stored; the caller gets what the server answered."""
-    answer = {**manifest(resourceVersion="6"), "data": {"k": "new"}}
+    answer = {**manifest(resourceVersion="5"), "data": {"k": "new"}}
     server.script(json_response(manifest(resourceVersion="5")), json_response(answer))
     recorder = DryRunRecorder(server.client)
 
@@ -63,6 +63,31 @@ async def test_a_change_is_told_field_by_field(server: Server) -> None:
     assert (planned.verb, planned.gvk, planned.key) == (Verb.APPLY, CONFIG_MAP, KEY)
     assert (planned.effect, planned.field_owner) == (Effect.CHANGED, OWNER)
     assert str(planned) == 'apply ConfigMap ns/a: changed\n  .data.k: "v" -> "new"'
+
+
+async def test_what_others_do_meanwhile_is_no_part_of_the_plan(server: Server) -> None:
+    """The answer is in the version it started from: another one than was read is read again."""
+    first, second = manifest(resourceVersion="5"), manifest(resourceVersion="6", labels={"a": "b"})
+    answer = {**second, "data": {"k": "new"}}
+    server.script(*map(json_response, (first, answer, second, answer)))
+    recorder = DryRunRecorder(server.client)
+
+    await recorder.client.apply(manifest(), field_owner=OWNER)
+
+    (planned,) = recorder.planned
+    assert [change.path for change in planned.changes] == [".data.k"]
+
+
+async def test_an_object_that_never_rests_is_told_as_it_is(server: Server) -> None:
+    """After some attempts, with what others did."""
+    answers = [json_response(manifest(resourceVersion=str(version))) for version in range(1, 11)]
+    server.script(*answers)
+    recorder = DryRunRecorder(server.client)
+
+    await recorder.client.apply(manifest(), field_owner=OWNER)
+
+    assert [each.effect for each in recorder.planned] == [Effect.UNCHANGED]
+    assert len(server.requests) == 10
 
 
 async def test_what_would_change_nothing_says_so(server: Server) -> None:
@@ -164,6 +189,17 @@ async def test_a_refusal_is_told_and_rises(server: Server) -> None:
     (planned,) = recorder.planned
     assert (planned.effect, planned.changes) == (Effect.REFUSED, ())
     assert planned.refusal == "apply ConfigMap ns/a: owned by helm"
+
+
+async def test_what_may_not_be_read_is_no_refusal_of_the_write(server: Server) -> None:
+    """The error rises; what the server says to the write is not known."""
+    server.script(status_response(403, "Forbidden"))
+    recorder = DryRunRecorder(server.client)
+
+    with pytest.raises(Forbidden, match="get ConfigMap ns/a"):
+        await recorder.client.apply(manifest(), field_owner=OWNER)
+
+    assert recorder.planned == ()
 
 
 async def test_a_lost_answer_is_no_plan(server: Server) -> None:
