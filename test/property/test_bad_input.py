@@ -78,14 +78,14 @@ class Story:
 
 
 @settings(max_examples=40, deadline=None)
-@given(faults, changes)
-@example(["", "", "malformed", "empty"], [("put", "b", 1.0)])
-@example(["", "", "malformed", "truncated", "", "reset"], [("large", "a", 1.0)] * 3)
+@given(faults, changes, st.booleans())
+@example(["", "", "malformed", "empty"], [("put", "b", 1.0)], False)
+@example(["", "", "malformed", "truncated", "", "reset"], [("large", "a", 1.0)] * 3, True)
 def test_no_object_is_lost_and_none_invented(
-    faults: list[str], plan: list[tuple[str, str, float]]
+    faults: list[str], plan: list[tuple[str, str, float]], streams: bool
 ) -> None:
     """Whatever is spoilt, it costs a request or two, and no object."""
-    api = HostileApi(faults)
+    api = HostileApi(faults, streams=streams)
     api.put("a")
     story = Story(api)
 

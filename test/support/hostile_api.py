@@ -47,14 +47,15 @@ _OTHER: Manifest = {
 class HostileApi:
     """The truth is in `objects`, by name; `faults` says for each request what spoils it, if any.
 
-    Like a server without WatchList it refuses lists as streams; like all servers it refuses to
-    watch from what is no version.
+    Lists come as streams if it `streams`, else those are refused as by a server that does not
+    know them; like all servers it refuses to watch from what is no version.
     """
 
-    def __init__(self, faults: Sequence[str]) -> None:
+    def __init__(self, faults: Sequence[str], *, streams: bool = False) -> None:
         self.objects: dict[str, Manifest] = {}
         self.spoilt = 0
         self._discovery = FakeApi(kinds=(CONFIG_MAP,))
+        self._streams = streams
         self._faults = list(faults)
         self._revision = 10
         self._lines: list[tuple[int, bytes]] = []
@@ -133,22 +134,43 @@ class HostileApi:
 
     def _watch(self, query: dict[str, list[str]], fault: str) -> Answer:
         if "sendInitialEvents" in query:
-            return status_response(400, "BadRequest", "sendInitialEvents is not supported")
+            return self._stream(fault)
         version = query["resourceVersion"][0]
         if not version.isdecimal() or len(version) > 18:
             return status_response(500, "", f'resourceVersion: Invalid value: "{version}"')
         known = [line for revision, line in self._lines if revision > int(version)]
         if fault:
             return FakeResponse(stream=[*known, *_spoilt(fault)])
+        return self._follow(known, ahead=version == AHEAD)
+
+    def _stream(self, fault: str) -> Answer:
+        if not self._streams:
+            return status_response(400, "BadRequest", "sendInitialEvents is not supported")
+        initial = [_line("ADDED", each) for each in self.objects.values()]
+        if fault.startswith("version "):
+            odd = fault.removeprefix("version ")
+            return self._follow([*initial, _end(odd)], ahead=True)
+        if fault:
+            return FakeResponse(stream=[*initial, *_spoilt(fault)])
+        return self._follow([*initial, _end(str(self._revision))])
+
+    def _follow(self, lines: list[bytes], *, ahead: bool = False) -> FakeResponse:
+        """Return a stream of these lines and of all that comes, or of nothing more."""
         feed = Feed()
-        feed.push(*known)
-        if version != AHEAD:
+        feed.push(*lines)
+        if not ahead:
             self._feeds.append(feed)
         return FakeResponse(stream=feed)
 
 
 def _line(event: str, manifest: Manifest) -> bytes:
     return json.dumps({"type": event, "object": manifest}).encode() + b"\n"
+
+
+def _end(version: str) -> bytes:
+    """Return the bookmark that ends the initial events of a stream."""
+    marked = {"resourceVersion": version, "annotations": {"k8s.io/initial-events-end": "true"}}
+    return _line("BOOKMARK", {"kind": "ConfigMap", "apiVersion": "v1", "metadata": marked})
 
 
 def _spoilt(fault: str) -> list[bytes]:
