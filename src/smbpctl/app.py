@@ -15,7 +15,7 @@ from smbpctl.operand.doors import DirectDoor, PortForwardDoor
 from smbpctl.reconcilers import cluster, networking, tls, transaction_log
 from smbpctl.reconcilers.operator import FIELD_OWNERS, Operator
 from smbpctl.resources.permissions import LEASE
-from smbpctl.runtime.clock import Clock, LoopClock
+from smbpctl.runtime.clock import Clock, SystemClock
 from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.gcpolicy import ProcessPolicy
 from smbpctl.runtime.leader import LeaderElection
@@ -64,6 +64,7 @@ def manager_options(settings: Settings) -> ManagerOptions:
         graceful_shutdown_timeout=timedelta(seconds=settings.graceful_shutdown_seconds),
         user_agent=_USER_AGENT,
         process_policy=ProcessPolicy.OWN,
+        leader_election=leader_election(settings),
     )
 
 
@@ -121,7 +122,7 @@ async def run_operator(
 
     Raises the error of whatever ended it; see `Manager.run`.
     """
-    clock = LoopClock()
+    clock = SystemClock()
     operator = Operator(
         image_prefix=settings.image_prefix,
         namespace=settings.operator_namespace,

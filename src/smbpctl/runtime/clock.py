@@ -60,6 +60,34 @@ class LoopClock:
         return asyncio.get_running_loop().call_later(max(0.0, delay.total_seconds()), callback)
 
 
+@final
+class SystemClock:
+    """`LoopClock`, but that monotonic time is asked of the machine: for a third of the price.
+
+    For processes whose loop runs in real time; time is asked for several times for each event.
+    Intervals agree with the loop's, starts need not.
+    """
+
+    __slots__ = ("_loop",)
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self._loop = LoopClock()
+
+    def now(self) -> datetime:
+        """Return the machine's wall-clock time in UTC."""
+        return self._loop.now()
+
+    async def sleep(self, delay: timedelta) -> None:
+        """Suspend the calling task for `delay`."""
+        await self._loop.sleep(delay)
+
+    def call_later(self, delay: timedelta, callback: Callable[[], None]) -> TimerHandle:
+        """Run `callback` on the running loop after `delay`."""
+        return self._loop.call_later(delay, callback)
+
+
 Stopwatch: TypeAlias = Callable[[], float]
 """Returns seconds since an arbitrary start; never goes back. Any thread may call it."""
 

@@ -5,8 +5,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smbpctl.runtime.clock import LoopClock, boottime, seeded_random, system_random
+from smbpctl.runtime.clock import LoopClock, SystemClock, boottime, seeded_random, system_random
 from test.support.virtual_time import run_virtual
+
+
+class TestSystemClock:
+    async def test_it_agrees_with_the_loop(self) -> None:
+        """Intervals are the same; waiting and timers are the loop's."""
+        clock, loop = SystemClock(), LoopClock()
+        ran = asyncio.Event()
+        began, loop_began = clock.monotonic(), loop.monotonic()
+
+        clock.call_later(timedelta(milliseconds=5), ran.set)
+        await ran.wait()
+        await clock.sleep(timedelta(milliseconds=5))
+
+        passed, loop_passed = clock.monotonic() - began, loop.monotonic() - loop_began
+        assert passed == pytest.approx(loop_passed, abs=0.5)
+        assert abs(clock.now() - loop.now()) < timedelta(minutes=1)
 
 
 class TestLoopClock:

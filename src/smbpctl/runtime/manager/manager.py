@@ -10,7 +10,7 @@ from typing import Self, final
 
 from smbpctl.runtime.cache import Cache
 from smbpctl.runtime.client import Client
-from smbpctl.runtime.clock import Clock, LoopClock, Random, system_random
+from smbpctl.runtime.clock import Clock, LoopClock, Random, SystemClock, system_random
 from smbpctl.runtime.cluster import Cluster
 from smbpctl.runtime.consistency import Gate
 from smbpctl.runtime.controller import ControllerOptions
@@ -178,9 +178,12 @@ class Manager:
         clock: Clock | None = None,
         random: Random | None = None,
     ) -> "Manager":
-        """Make a manager of the cluster that `config` leads to; nothing is connected yet."""
+        """Make a manager of the cluster that `config` leads to; nothing is connected yet.
+
+        Without `clock` it runs in real time.
+        """
         options = options or ManagerOptions()
-        clock, random, metrics = clock or LoopClock(), random or system_random(), Metrics()
+        clock, random, metrics = clock or SystemClock(), random or system_random(), Metrics()
         elector = _elector(config, options, random, metrics)
         cluster = Cluster.open(
             config,
