@@ -250,7 +250,9 @@ class ModelServer:
             if not lines and not await self._wait(min(left, _BOOKMARK_EVERY)):
                 lines = [cursor.bookmark()]
             for line in lines:
-                fault = self.choices.pick([*[""] * 20, *_STREAM_FAULTS])
+                # The first list is short beside the rest of a life, and has faults of its own.
+                usual = [""] * 20 if cursor.told else [*[""] * 6, "duplicate", "duplicate"]
+                fault = self.choices.pick([*usual, *_STREAM_FAULTS])
                 for chunk in self._chunks(fault, line, told):
                     yield chunk
                 told.append(line)
@@ -258,6 +260,7 @@ class ModelServer:
                     await self._clock.sleep(timedelta(days=1))
                 if fault in _FINAL_FAULTS or cursor.failed:
                     return
+            cursor.told = True
 
     def _chunks(self, fault: str, line: bytes, told: list[bytes]) -> Iterator[bytes]:
         """Cut a line at a chosen place, and spoil it as the fault says."""
@@ -328,6 +331,7 @@ class _Cursor:
     metadata_only: bool
     initial: bool = False
     failed: bool = False
+    told: bool = False
 
     def take(self) -> list[bytes]:
         """Return the lines behind the cursor and move it to the end of the log."""

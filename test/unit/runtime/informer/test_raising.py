@@ -9,7 +9,7 @@ from smbpctl.runtime.errors import IndexMissing
 from smbpctl.runtime.event import Created, Updated
 from smbpctl.runtime.informer import Form, InformerState
 from smbpctl.runtime.meta import ObjectKey
-from test.support.list_watch import Choices, ModelServer
+from test.support.list_watch import Choices, ModelServer, Streaming
 from test.support.scripted_informer import Scene
 
 SECOND = timedelta(seconds=1)
@@ -21,7 +21,7 @@ def scene_of(*names: str) -> Scene:
     server = ModelServer(choices=Choices())
     for name in names:
         server.put(name, tier="x")
-    return Scene(server, form=Form.METADATA)
+    return Scene(server, form=Form.METADATA, page_size=1)
 
 
 def test_objects_that_did_not_change_are_not_told_again() -> None:
@@ -78,6 +78,31 @@ def test_what_is_read_goes_on_meanwhile() -> None:
         scene.informer.get(A) is scene.told[2].object or "spec" in scene.told[3].object.manifest()
     )
     assert {each.meta.name for each in scene.informer.list() if b"spec" in each.raw} == {*"abc"}
+
+
+def test_the_second_store_is_not_read_before_it_has_caught_up() -> None:
+    """A list in pages is of the moment of its first page: what changed since comes after it."""
+    scene = scene_of("a", "b", "c", "d", "e")
+    server = scene.client
+    server.streaming = Streaming.REFUSED
+    seen: list[int] = []
+
+    async def then(scene: Scene) -> None:
+        await scene.informer.wait_synced()
+        await scene.clock.sleep(SECOND)
+        scene.informer.raise_form(Form.FULL)
+        while scene.informer.form is Form.METADATA:
+            server.put("a")
+            await scene.clock.sleep(timedelta(milliseconds=2))
+            seen.append(int(scene.informer.get(A).meta.resource_version))  # type: ignore[union-attr]
+
+    scene.play(then)
+
+    assert len(seen) > 5
+    assert seen == sorted(seen), "what was read went back in time"
+    versions = [int(each.object.meta.resource_version) for each in scene.told[5:]]
+    assert versions == sorted(set(versions))
+    assert all(isinstance(each, Updated) for each in scene.told[5:])
 
 
 def test_one_watch_is_left() -> None:
