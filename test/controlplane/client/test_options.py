@@ -100,6 +100,8 @@ class TestValidation:
             await client.create(unknown, field_owner=OWNER)
         with pytest.raises(Invalid, match=r"spec\.n: Invalid value"):
             await client.create(thing(things, namespace, spec={"n": "x"}), field_owner=OWNER)
+        with pytest.raises(BadRequest, match=r"\.spec\.m: field not declared in schema"):
+            await client.apply(unknown, field_owner=OWNER)
         stored = await client.create(unknown, field_owner=OWNER, validation=Validation.IGNORE)
 
         assert stored["spec"] == {"n": 1}

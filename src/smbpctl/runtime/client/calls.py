@@ -26,7 +26,7 @@ class Validation(Enum):
     """What the server does about fields it does not know, and about duplicate ones."""
 
     STRICT = "Strict"
-    """Refuses the write with BadRequest."""
+    """Refuses the write: with BadRequest, a patch with Invalid."""
     WARN = "Warn"
     """Drops them and warns; the warning is logged."""
     IGNORE = "Ignore"

@@ -20,7 +20,14 @@ from smbpctl.runtime.client.query import (
     watch_query,
 )
 from smbpctl.runtime.discovery import Discovery, Resource
-from smbpctl.runtime.errors import LeadershipLost, NoKindMatch, NotFound, TransportError
+from smbpctl.runtime.errors import (
+    BadRequest,
+    LeadershipLost,
+    NoKindMatch,
+    NotFound,
+    ServerError,
+    TransportError,
+)
 from smbpctl.runtime.meta import GroupVersionKind, Manifest
 from smbpctl.runtime.transport import BODY_LIMIT, HttpRequest, Transport
 from smbpctl.runtime.transport.answer import PathNotServed, decode
@@ -30,6 +37,8 @@ LIST_LIMIT = 1 << 30
 
 _MARGIN = timedelta(seconds=2)
 """How much longer than the server we wait: its own timeout then decides, not ours."""
+
+_UNTYPED = "failed to create typed patch object"
 
 _METHODS = {
     Verb.CREATE: "POST",
@@ -209,7 +218,12 @@ class Direct:
     ) -> tuple[Manifest, bytes]:
         context = str(call)
         limit = LIST_LIMIT if call.verb is Verb.DELETE_COLLECTION else BODY_LIMIT
-        body = await self._send(request, call, limit=limit)
+        try:
+            body = await self._send(request, call, limit=limit)
+        except ServerError as error:
+            if (refused := _refused_apply(error, call)) is not None:
+                raise refused from error
+            raise
         if not body and not call.stores:
             return {}, body
         # An answer that cannot be read is no success: what came of the write is then unknown.
@@ -231,6 +245,17 @@ class Direct:
         # What discovery told is outdated: the CRD is gone, or never had this subresource.
         self._discovery.invalidate(gvk)
         return NoKindMatch(str(error))
+
+
+def _refused_apply(error: ServerError, call: WriteCall) -> BadRequest | None:
+    """Return what an apply with an unknown field should be answered with.
+
+    The server says 500 (tried on 1.36), which for any other write means that nobody knows what
+    came of it: it would be read back and tried again for ever.
+    """
+    if call.verb is Verb.APPLY and error.code == 500 and _UNTYPED in error.message:
+        return BadRequest(error.message, code=400, reason="BadRequest", causes=error.causes)
+    return None
 
 
 def _path(resource: Resource, call: WriteCall) -> str:

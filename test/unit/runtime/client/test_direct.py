@@ -10,9 +10,11 @@ import pytest
 
 from smbpctl.runtime.client import Client, Verb, Write, outcome_unknown
 from smbpctl.runtime.errors import (
+    BadRequest,
     LeadershipLost,
     NoKindMatch,
     NotFound,
+    ServerError,
     ServerTimeout,
     TransportError,
 )
@@ -370,3 +372,43 @@ async def test_a_timeout_of_the_server_is_told_apart(server: Server) -> None:
         await server.client.update(manifest(resourceVersion="5"), field_owner=OWNER)
 
     assert path_of(server.request) == f"{PATH}/a"
+
+
+class TestUnknownFieldInApply:
+    """The server answers it with 500, and the write is refused all the same."""
+
+    TEXT = (
+        "failed to create typed patch object (ns/a; /v1, Kind=ConfigMap): .dta: field not declared"
+    )
+
+    async def test_is_a_bad_request(self, server: Server) -> None:
+        """As with every other verb, so that nobody looks what came of it."""
+        server.script(status_response(500, "", self.TEXT))
+        client, diary = _guarded(server)
+
+        with pytest.raises(BadRequest, match=r"apply ConfigMap ns/a: .*\.dta: field not") as caught:
+            await client.apply(manifest(), field_owner=OWNER)
+
+        assert caught.value.code == 400
+        assert not outcome_unknown(diary.told[-1][2])
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            status_response(500, "InternalError", "etcdserver: request timed out"),
+            status_response(503, "", TEXT),
+        ],
+    )
+    async def test_is_told_from_other_failures(self, server: Server, answer: Answer) -> None:
+        """Of which the outcome is open."""
+        server.script(answer)
+
+        with pytest.raises(ServerError):
+            await server.client.apply(manifest(), field_owner=OWNER)
+
+    async def test_concerns_no_other_verb(self, server: Server) -> None:
+        """They are answered by 400 and 422."""
+        server.script(status_response(500, "", self.TEXT))
+
+        with pytest.raises(ServerError):
+            await server.client.patch_merge(CONFIG_MAP, KEY, {}, field_owner=OWNER)
