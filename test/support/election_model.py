@@ -121,6 +121,7 @@ class World:
     terms: list[tuple[float, str]] = field(default_factory=list)
     losses: list[tuple[float, str, str]] = field(default_factory=list)
     deleted_at: float = -1e9
+    settled: bool = False
     _events: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -183,6 +184,8 @@ class World:
                 if who.over_since is None:
                     who.over_since = self.now
                     self.losses.append((self.now, who.name, reason))
+                if self.settled:
+                    self.at(self.now + 1.0, lambda: self.stand_again(who))
 
     def _stopped(self, who: Candidate, then: Callable[[Candidate, int], None]) -> bool:
         if self.now >= who.stopped_until:
@@ -336,8 +339,9 @@ class World:
             self.server.put(lease)
 
     def settle(self) -> None:
-        """End all trouble: whoever lost stands again, what was stopped goes on."""
+        """End all trouble: whoever lost, or still loses, stands again; what was stopped goes on."""
         self.network = PERFECT
+        self.settled = True
         for who in self.candidates:
             who.stopped_until = min(who.stopped_until, self.now)
             who.stops_after_answer = 0.0
