@@ -17,9 +17,11 @@ from smbpctl.runtime.errors import (
     KindNotWatched,
     LeadershipLost,
     MetadataOnly,
+    RequestTooLarge,
     TerminalError,
     TooManyRequests,
     TransportError,
+    UnsupportedMediaType,
 )
 from smbpctl.runtime.metrics import ErrorClass, Outcome
 from smbpctl.runtime.reconcile import Result
@@ -115,7 +117,7 @@ def _judge_status(error: ApiStatusError, conflicts: int) -> Verdict:
     asked = error.retry_after or None
     outcome, error_class, level, trace = Outcome.ERROR, ErrorClass.ERROR, logging.ERROR, False
     match error:
-        case Invalid():
+        case Invalid() | RequestTooLarge() | UnsupportedMediaType():
             return Verdict(Outcome.TERMINAL, ErrorClass.INVALID, forget=True, delay=asked)
         case Forbidden():
             delay = max(FORBIDDEN_RETRY, asked or FORBIDDEN_RETRY)

@@ -20,11 +20,13 @@ from smbpctl.runtime.errors import (
     KindNotWatched,
     LeadershipLost,
     NotFound,
+    RequestTooLarge,
     ServerError,
     ServerTimeout,
     TerminalError,
     TooManyRequests,
     TransportError,
+    UnsupportedMediaType,
 )
 from smbpctl.runtime.metrics import ErrorClass, Outcome
 from smbpctl.runtime.reconcile import DONE, Result
@@ -63,6 +65,8 @@ class TestVerdicts:
                 Verdict(TERMINAL, ErrorClass.TERMINAL, forget=True),
             ),
             (status(Invalid), Verdict(TERMINAL, ErrorClass.INVALID, forget=True)),
+            (status(RequestTooLarge), Verdict(TERMINAL, ErrorClass.INVALID, forget=True)),
+            (status(UnsupportedMediaType), Verdict(TERMINAL, ErrorClass.INVALID, forget=True)),
             (status(Forbidden), Verdict(ERROR, FORBIDDEN, delay=FORBIDDEN_RETRY)),
             (status(Forbidden, 1), Verdict(ERROR, FORBIDDEN, delay=FORBIDDEN_RETRY)),
             (status(Forbidden, 300), Verdict(ERROR, FORBIDDEN, delay=seconds(300))),
