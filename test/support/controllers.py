@@ -24,9 +24,11 @@ from smbpctl.runtime.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    RequestTooLarge,
     ServerError,
     ServerTimeout,
     TooManyRequests,
+    UnsupportedMediaType,
 )
 from smbpctl.runtime.event import Told
 from smbpctl.runtime.meta import ObjectKey
@@ -257,6 +259,8 @@ _CODES: dict[type[ApiStatusError], int] = {
     AlreadyExists: 409,
     Forbidden: 403,
     Invalid: 422,
+    RequestTooLarge: 413,
+    UnsupportedMediaType: 415,
     NotFound: 404,
     TooManyRequests: 429,
     ServerError: 500,
