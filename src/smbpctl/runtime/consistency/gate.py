@@ -115,6 +115,8 @@ class Gate:
 
     def wait(self, run: Run) -> Wait | None:
         """Return what the next run of the key has to wait for; None when that is nothing."""
+        if not run.needs and not run.not_before:
+            return None  # it wrote nothing, as most runs
         now = self._clock.monotonic()
         wait = Wait(run.needs, run.not_before, now)
         if wait.open(now):
