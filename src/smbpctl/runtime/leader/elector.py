@@ -29,7 +29,7 @@ from smbpctl.runtime.leader.thread import LoopThread
 from smbpctl.runtime.transport import Transport
 
 BEAT: Final = timedelta(seconds=1)
-"""How often the main loop gives its sign of life."""
+"""How often the main loop gives its sign of life, unless the renew deadline is very short."""
 
 
 def default_identity(random: Random) -> str:
@@ -183,12 +183,13 @@ class Elector:
 
     async def _in_thread(self) -> None:
         tell, heartbeat = asyncio.get_running_loop().call_soon_threadsafe, Heartbeat(self._now)
+        every = min(BEAT, self.settings.renew_deadline / 4)
         next_beat: TimerHandle | None = None
 
         def beat() -> None:
             nonlocal next_beat
             heartbeat.beat()
-            next_beat = self._clock.call_later(BEAT, beat)
+            next_beat = self._clock.call_later(every, beat)
 
         beat()
         try:

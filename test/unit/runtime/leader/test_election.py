@@ -394,6 +394,19 @@ class TestLosing:
         assert (look, led) == (Read(), False)
         assert (me.leading, me.term, me.renewed) == (True, 1, 111.1)
 
+    def test_an_old_lease_of_ours_put_back_by_hand_is_not_ours(self) -> None:
+        """Somebody else has held it since, and may not know."""
+        me = leader()
+        ours = me.record
+        assert ours is not None
+        me.observed(101.0, record(11))
+        me.stand_again()
+        metadata = {**ours.manifest["metadata"], "resourceVersion": "12"}
+        me.read(102.0, LeaseRecord.of({**ours.manifest, "metadata": metadata}))
+
+        assert not isinstance(me.step(116.9, WALL), Write)
+        assert isinstance(me.step(117.0, WALL), Write)
+
 
 class TestRelease:
     def test_ours_is_let_go_of(self) -> None:
