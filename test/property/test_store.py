@@ -236,3 +236,32 @@ def test_splicing_removes_managed_fields_and_nothing_else(
     expected = json.dumps(document, ensure_ascii=escaped, separators=separators, indent=indent)
     assert b"".join(stored.raw.split()) == b"".join(expected.encode().split())
     assert json.loads(stored.raw) == document
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["put", "remove"]), st.sampled_from("abc"), st.booleans()),
+        max_size=14,
+    )
+)
+def test_a_listing_as_a_stream_is_not_led_astray_by_echoes(
+    history: list[tuple[str, str, bool]],
+) -> None:
+    """Whenever all that was told is told once more, what is listed is the state at the end."""
+    listing, truth = Store().listing(), dict[str, StoredObject]()
+    told: list[tuple[str, StoredObject]] = []
+    for version, (what, name, echoes) in enumerate(history, 101):
+        if what == "remove" and name not in truth:
+            continue
+        uid = truth[name].meta.uid if name in truth else f"uid-{version}"
+        meta = ObjectMeta(name=name, namespace="n", uid=uid, resource_version=str(version))
+        told.append((what, StoredObject(gvk=GVK, meta=meta, raw=b"{}")))
+        if what == "put":
+            truth[name] = told[-1][1]
+        else:
+            del truth[name]
+        for kind, stored in [told[-1], *(told[:-1] if echoes else [])]:
+            (listing.put if kind == "put" else listing.discard)(stored)
+
+    assert listing.spaces.get("n", {}) == truth

@@ -251,7 +251,7 @@ class ModelServer:
                 lines = [cursor.bookmark()]
             for line in lines:
                 # The first list is short beside the rest of a life, and has faults of its own.
-                usual = [""] * 20 if cursor.told else [*[""] * 6, "duplicate", "duplicate"]
+                usual = [""] * 20 if cursor.told else [*[""] * 30, *["duplicate"] * 15]
                 fault = self.choices.pick([*usual, *_STREAM_FAULTS])
                 for chunk in self._chunks(fault, line, told):
                     yield chunk

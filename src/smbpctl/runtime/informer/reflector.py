@@ -87,8 +87,8 @@ class Reflector:
         metadata_only: bool,
         options: InformerOptions,
     ) -> None:
-        self.store = store
-        self.watcher = watcher
+        self.store: Store = store
+        self.watcher: Watcher = watcher
         self._gvk = gvk
         self._client = client
         self._decoder = decoder

@@ -50,7 +50,8 @@ class Listing:
         known, version = find(self.spaces, stored), stored.meta.resource_version
         if known is not None and older(version, known.meta.resource_version):
             return
-        self._gone[stored.meta.namespace, stored.meta.name] = version
+        position = stored.meta.namespace, stored.meta.name
+        self._gone[position] = _later(self._gone.get(position, ""), version)
         if known is not None:
             del self.spaces[stored.meta.namespace][stored.meta.name]
 

@@ -338,6 +338,7 @@ def test_a_listing_that_comes_as_a_stream_keeps_the_newest_of_each() -> None:
     for stored in (old, new, old, widget("b", version="3")):
         listing.put(stored)
     listing.discard(widget("b", version="7"))
+    listing.discard(widget("b", version="2"))
     listing.put(widget("b", version="3"))
     listing.discard(widget("a", version="4"))
 
