@@ -175,7 +175,6 @@ class Controller(Generic[K]):
             raise cause
 
     async def _work_and_watch(self) -> None:
-        self._worker.begin()
         async with asyncio.TaskGroup() as group:
             watch = None
             if self._watchdog is not None and self.options.stuck is not None:
@@ -190,6 +189,7 @@ class Controller(Generic[K]):
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a worker is a task")
+        self._worker.begin()
         while True:
             try:
                 request = await self._queue.get()

@@ -1,6 +1,7 @@
 """One run of the reconciler, and everything that follows from how it ended."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Generic, cast, final
@@ -84,24 +85,23 @@ class Worker(Generic[K]):
             self._guard = HotLoopGuard(options.hot_loops)
         self._conflicts: dict[Request[K], int] = {}
         self._log: Any = _log
+        self._details = True
 
     def begin(self) -> None:
-        """Take the logging of the process as it is now: to ask for it at each run costs more."""
+        """Take the logging of the process as it is now: to ask for it at each run costs more.
+
+        Called in the task that will call `run`: its log lines carry the controller's name.
+        """
         self._log = _log.bind()
+        enabled = getattr(self._log, "is_enabled_for", None)
+        self._details = enabled is None or bool(enabled(logging.DEBUG))
+        structlog.contextvars.bind_contextvars(controller=self._name)
 
     async def run(self, request: Request[K], began: float) -> float:
         """Run the reconciler once; return how many seconds passed since `began`."""
         run_id = f"{self._random.getrandbits(64):016x}"
-        # Not `bound_contextvars`, which first looks at every variable there is.
-        bound = structlog.contextvars.bind_contextvars(
-            controller=self._name, key=str(request), reconcile_id=run_id
-        )
-        try:
-            return await self._run(request, began, run_id)
-        finally:
-            structlog.contextvars.reset_contextvars(**bound)
-
-    async def _run(self, request: Request[K], began: float, run_id: str) -> float:
+        # Not taken back at the end: the task is the worker's own, and its next run binds others.
+        structlog.contextvars.bind_contextvars(key=str(request), reconcile_id=run_id)
         causes = self._queue.causes(request)
         if self._listener is not None:
             _told(self._listener.started, request, causes, run_id)
@@ -125,16 +125,14 @@ class Worker(Generic[K]):
         if self._listener is not None:
             report = RunReport(verdict.outcome, seconds, delay, error, verdict.error_class)
             _told(self._listener.finished, request, report)
-        facts = {
-            "outcome": verdict.outcome.value,
-            "seconds": seconds,
-            "retry_in": None if delay is None else delay.total_seconds(),
-            "causes": _Causes(causes),
-        }
-        if error is None:
-            self._log.debug("reconciled", **facts)
-        else:
-            self._log_failure(verdict, error, facts)
+        if error is not None or self._details:
+            facts = {
+                "outcome": verdict.outcome.value,
+                "seconds": seconds,
+                "retry_in": None if delay is None else delay.total_seconds(),
+                "causes": _Causes(causes),
+            }
+            self._log_end(verdict, error, facts)
         return seconds
 
     def stuck(self, request: Request[K], seconds: float, frames: Sequence[str]) -> None:
@@ -217,7 +215,12 @@ class Worker(Generic[K]):
             self._conflicts[request] = conflicts + 1
         return verdict
 
-    def _log_failure(self, verdict: Verdict, error: Exception, facts: Mapping[str, object]) -> None:
+    def _log_end(
+        self, verdict: Verdict, error: Exception | None, facts: Mapping[str, object]
+    ) -> None:
+        if error is None:
+            self._log.debug("reconciled", **facts)
+            return
         self._log.log(
             verdict.level,
             "reconcile failed",
