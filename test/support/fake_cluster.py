@@ -76,10 +76,12 @@ RIGHTS = (
         namespaced=False,
     ),
     *(
-        ServedKind(GroupVersionKind("rbac.authorization.k8s.io", "v1", kind), plural, False)
-        for kind, plural in (
-            ("ClusterRole", "clusterroles"),
-            ("ClusterRoleBinding", "clusterrolebindings"),
+        ServedKind(GroupVersionKind("rbac.authorization.k8s.io", "v1", kind), plural, namespaced)
+        for kind, plural, namespaced in (
+            ("ClusterRole", "clusterroles", False),
+            ("ClusterRoleBinding", "clusterrolebindings", False),
+            ("Role", "roles", True),
+            ("RoleBinding", "rolebindings", True),
         )
     ),
 )

@@ -70,10 +70,12 @@ class SystemClock:
 
     __slots__ = ("_loop",)
 
-    monotonic = staticmethod(time.monotonic)
-
     def __init__(self) -> None:
         self._loop = LoopClock()
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary start; never goes back."""
+        return time.monotonic()
 
     def now(self) -> datetime:
         """Return the machine's wall-clock time in UTC."""
