@@ -57,7 +57,7 @@ check: lint verify unit ## everything that needs no cluster and ends within two 
 
 .PHONY: unit
 unit: $(STAMP) ## unit, architecture and golden tests
-	@$(BIN)/python -m pytest -q test/unit test/hack test/architecture
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal test/unit test/hack test/architecture
 
 .PHONY: property
 property: $(STAMP) ## Hypothesis property tests
