@@ -10,6 +10,7 @@ STAMP := $(VENV)/.installed
 KUBERNETES_VERSION ?= 1.36.3
 LOCK := requirements.lock
 IMAGE_LOCK := requirements.image.lock
+PEERS := benchmarks/peers
 NODES ?= 3
 # Control plane tests mostly wait: more of them at once than there are cores. One file, one worker.
 WORKERS ?= 4
@@ -76,8 +77,9 @@ e2e: $(STAMP) ## tests on a cluster with real nodes (Linux, root, Go); skipped w
 test: check property controlplane e2e ## everything CI runs
 
 .PHONY: bench
-bench: $(STAMP) ## performance figures as ratios of one interleaved run
-	@$(BIN)/python -m benchmarks
+bench: $(STAMP) ## performance beside that of peers, as ratios of one interleaved run; writes the page
+	@$(BIN)/python -m benchmarks --json benchmarks/results
+	@$(BIN)/python -m benchmarks.page
 
 ##@ Generate
 
@@ -103,6 +105,9 @@ lock: $(STAMP) ## resolve requirements.lock again
 		--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links --extra uvloop \
 		--constraint $(LOCK) --custom-compile-command "make lock" \
 		pyproject.toml --output-file $(IMAGE_LOCK) $(ARGS)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		$(PEERS)/requirements.in --output-file $(PEERS)/requirements.lock $(ARGS)
 
 ##@ Cluster
 

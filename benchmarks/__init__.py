@@ -1,4 +1,5 @@
 """Performance of the runtime beside that of others, as ratios of one interleaved run.
 
-`python -m benchmarks` runs everything; docs/performance.md says what it means and what not.
+`python -m benchmarks` runs everything; docs/reference/performance.md says what it means and what
+not.
 """

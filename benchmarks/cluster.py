@@ -1,5 +1,6 @@
 """Opens an API server with the runtime, as a manager composes it."""
 
+import importlib
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -21,18 +22,38 @@ PARCEL = GroupVersionKind(GROUP, VERSION, KIND)
 async def opened(access: Access, *, compression: bool = False) -> AsyncGenerator[Cluster]:
     """Open a cluster, with metrics, for the length of the block."""
     quiet()
-    config = ClusterConfig(
+    cluster = Cluster.open(
+        configuration(access, compression=compression),
+        clock=LoopClock(),
+        random=system_random(),
+        metrics=Metrics(),
+    )
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def configuration(access: Access, *, compression: bool = False) -> ClusterConfig:
+    """Return how the runtime reaches the API server: as in a pod where there is a token."""
+    if access.token is not None:
+        return ClusterConfig(
+            server=access.server,
+            ca_file=access.authority,
+            token_file=access.token,
+            compression=compression,
+            in_cluster=True,
+        )
+    if access.folder is not None:
+        # Comes with the first client certificate; imports are measured on no side.
+        importlib.import_module("cryptography.x509")
+    return ClusterConfig(
         server=access.server,
         ca_file=access.authority,
         client_certificate_file=access.certificate,
         client_key_file=access.key,
         compression=compression,
     )
-    cluster = Cluster.open(config, clock=LoopClock(), random=system_random(), metrics=Metrics())
-    try:
-        yield cluster
-    finally:
-        await cluster.close()
 
 
 def quiet() -> None:

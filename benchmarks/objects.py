@@ -11,18 +11,36 @@ from typing import Any, final
 from benchmarks.access import Access
 from benchmarks.cluster import PARCEL, opened
 from benchmarks.errors import Refused
-from benchmarks.parcel import GROUP, PLURAL, crd, parcel, status
+from benchmarks.managed import AUTHOR, CONTROLLER
+from benchmarks.parcel import GROUP, NAMESPACE, PLURAL, crd, parcel, status
 from smbpctl.runtime.clock import LoopClock
 from smbpctl.runtime.cluster import Cluster
 from smbpctl.runtime.errors import AlreadyExists, NoKindMatch
-from smbpctl.runtime.meta import GroupVersionKind, ObjectKey
+from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey, gvk_of, key_of
 
 WRITERS = 16
 """How many objects are written at the same time."""
 
 _CRD = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 _CRD_KEY = ObjectKey("", f"{PLURAL}.{GROUP}")
-_AUTHOR, _CONTROLLER = "benchmark-author", "benchmark-controller"
+_ACCOUNT: tuple[Manifest, ...] = (
+    {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": AUTHOR, "namespace": NAMESPACE},
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": AUTHOR},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": AUTHOR, "namespace": NAMESPACE}],
+    },
+)
 _POLL = timedelta(milliseconds=100)
 _PATIENCE_SECONDS = 300
 
@@ -30,13 +48,14 @@ _PATIENCE_SECONDS = 300
 @final
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What is there now, and what it took: two writes an object, by our client.
+    """What is there now, and what it took to add to what was there: two writes an object.
 
     `wire_bytes` is the mean size of an object in a list, `managed_bytes` the part of it that is
-    managedFields.
+    managedFields. The CPU time is that of our client.
     """
 
     objects: int
+    before: int
     wall_seconds: float
     cpu_seconds: float
     wire_bytes: float
@@ -50,7 +69,7 @@ async def install(access: Access) -> None:
     """
     async with opened(access) as cluster:
         try:
-            await cluster.client.create(crd(), field_owner=_AUTHOR)
+            await cluster.client.create(crd(), field_owner=AUTHOR)
         except AlreadyExists as error:
             raise Refused(f"CRD {_CRD_KEY} is left from another run; delete it first") from error
         async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -58,17 +77,32 @@ async def install(access: Access) -> None:
                 await LoopClock().sleep(_POLL)
 
 
-async def fill(access: Access, count: int) -> Filled:
-    """Create `count` parcels, at least one; a second field manager applies their status."""
+async def fill(access: Access, first: int, count: int) -> Filled:
+    """Create parcels until there are `count`; a second field manager applies their status.
+
+    `first` is how many there are already.
+    """
     async with opened(access) as cluster:
         wall, cpu = time.perf_counter(), time.process_time()
-        numbers = iter(range(count))
+        numbers = iter(range(first, count))
         async with asyncio.TaskGroup() as tasks:
             for _ in range(WRITERS):
                 tasks.create_task(_write(cluster, numbers))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         objects, wire, managed = await _sizes(cluster)
-        return Filled(objects, wall, cpu, wire / objects, managed / objects)
+        return Filled(objects, first, wall, cpu, wire / objects, managed / objects)
+
+
+async def token(access: Access) -> str:
+    """Return a token of a service account to which nothing is refused, made when there is none."""
+    async with opened(access) as cluster:
+        for each in _ACCOUNT:
+            await cluster.client.apply(each, field_owner=AUTHOR)
+        answer = await cluster.client.post(
+            f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{AUTHOR}/token",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+        )
+    return str(answer["status"]["token"])
 
 
 async def remove(access: Access) -> None:
@@ -77,6 +111,8 @@ async def remove(access: Access) -> None:
         await cluster.client.delete(_CRD, _CRD_KEY)
         while await cluster.client.get(_CRD, _CRD_KEY) is not None:
             await LoopClock().sleep(_POLL)
+        for each in _ACCOUNT:
+            await cluster.client.delete(gvk_of(each), key_of(each))
 
 
 async def _served(cluster: Cluster) -> bool:
@@ -90,9 +126,9 @@ async def _served(cluster: Cluster) -> bool:
 
 async def _write(cluster: Cluster, numbers: Iterator[int]) -> None:
     for number in numbers:
-        await cluster.client.create(parcel(number), field_owner=_AUTHOR)
+        await cluster.client.create(parcel(number), field_owner=AUTHOR)
         await cluster.client.apply(
-            status(number), field_owner=_CONTROLLER, subresource="status", force=True
+            status(number), field_owner=CONTROLLER, subresource="status", force=True
         )
 
 

@@ -12,10 +12,11 @@ NAMESPACE: Final = "default"
 
 LIST_PATH: Final = f"/apis/{GROUP}/{VERSION}/{PLURAL}"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
+MOMENT: Final = "2026-01-01T00:00:00Z"
+"""When everything happened: equal runs give equal objects."""
 
 _FEWEST_SETTINGS = 4
 _SIZES = 24
-_MOMENT = "2026-01-01T00:00:00Z"
 _STRING = {"type": "string"}
 _INTEGER = {"type": "integer"}
 
@@ -58,6 +59,11 @@ def crd() -> dict[str, Any]:
     }
 
 
+def name(number: int) -> str:
+    """Return the name of the parcel of this number."""
+    return f"parcel-{number:06}"
+
+
 def parcel(number: int) -> dict[str, Any]:
     """Return the parcel of this number as its author writes it; sizes go round with the number."""
     settings = {
@@ -68,11 +74,11 @@ def parcel(number: int) -> dict[str, Any]:
         "apiVersion": API_VERSION,
         "kind": KIND,
         "metadata": {
-            "name": f"parcel-{number:06}",
+            "name": name(number),
             "namespace": NAMESPACE,
             "labels": {
                 "app.kubernetes.io/name": "parcel",
-                "app.kubernetes.io/instance": f"parcel-{number:06}",
+                "app.kubernetes.io/instance": name(number),
                 f"{GROUP}/shard": str(number % 16),
             },
             "annotations": {f"{GROUP}/purpose": "measures how fast a list is read"},
@@ -82,8 +88,8 @@ def parcel(number: int) -> dict[str, Any]:
             "replicas": 1 + number % 5,
             "settings": settings,
             "ports": [
-                {"name": name, "port": 8000 + index, "protocol": "TCP"}
-                for index, name in enumerate(("http", "metrics", "admin"))
+                {"name": port, "port": 8000 + index, "protocol": "TCP"}
+                for index, port in enumerate(("http", "metrics", "admin"))
             ],
         },
     }
@@ -95,7 +101,7 @@ def status(number: int) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": {"name": f"parcel-{number:06}", "namespace": NAMESPACE},
+        "metadata": {"name": name(number), "namespace": NAMESPACE},
         "status": {
             "observedGeneration": 1,
             "readyReplicas": 1 + number % 5,
@@ -105,7 +111,7 @@ def status(number: int) -> dict[str, Any]:
                     "status": "True" if kind == "Available" else "False",
                     "reason": "AsExpected",
                     "message": f"{kind}: as far as can be seen, all is as it should be.",
-                    "lastTransitionTime": _MOMENT,
+                    "lastTransitionTime": MOMENT,
                     "observedGeneration": 1,
                 }
                 for kind in types
@@ -121,7 +127,7 @@ def served(number: int) -> dict[str, Any]:
         "uid": f"00000000-0000-4000-8000-{number:012}",
         "resourceVersion": str(1000 + number),
         "generation": 1,
-        "creationTimestamp": _MOMENT,
+        "creationTimestamp": MOMENT,
     }
     return {**written, "status": status(number)["status"]}
 

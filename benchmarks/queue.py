@@ -3,7 +3,7 @@
 from typing import Final
 
 from benchmarks.comparison import Comparison, Measure, Variant, interleaved
-from benchmarks.options import Options
+from benchmarks.run import Run
 from benchmarks.subjects.outcome import Task
 
 OURS: Final = Variant("work-queue", "work queue")
@@ -19,13 +19,15 @@ MEASURES: Final = (
 _KEYS: Final = 200_000
 
 
-def run(options: Options) -> Comparison:
+def run(run: Run) -> Comparison:
     """Measure add, get and done of one worker with 1,000 keys queued at a time."""
+    task = Task(run.options.scaled(_KEYS))
+    series = interleaved(VARIANTS, run.options.rounds, task, programs=run.programs)
     return Comparison(
         name="queue",
         title="add, get and done, per key",
         baseline=OURS,
         measures=MEASURES,
-        readings=interleaved(VARIANTS, options.rounds, Task(_KEYS)),
+        readings=series.readings,
         remarks=["asyncio.Queue neither merges equal keys nor keeps a key from running twice."],
     )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from benchmarks.comparison import Comparison, Measure, Variant, interleaved
-from benchmarks.options import Options
+from benchmarks.run import Run
 from benchmarks.subjects.outcome import Task
 
 OURS: Final = Variant("cache-get", "Cache.get: a private copy")
@@ -19,13 +19,15 @@ MEASURES: Final = (
 _READS: Final = 50_000
 
 
-def run(options: Options) -> Comparison:
+def run(run: Run) -> Comparison:
     """Measure reading 1,000 objects of a ConfigMap's size over and over."""
+    task = Task(run.options.scaled(_READS))
+    series = interleaved(VARIANTS, run.options.rounds, task, programs=run.programs)
     return Comparison(
         name="reads",
         title="reading one object that may be changed",
         baseline=OURS,
         measures=MEASURES,
-        readings=interleaved(VARIANTS, options.rounds, Task(_READS)),
+        readings=series.readings,
         remarks=["A read that shares the dict instead of copying it costs nothing and is unsafe."],
     )

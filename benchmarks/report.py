@@ -33,6 +33,7 @@ def table(comparison: Comparison, load: Load) -> str:
     remarks = [
         f"Rounds, interleaved: {rounds}. Ratios are to “{comparison.baseline.title}”.",
         f"Load average of the last minute: {load.before} before, {load.after} after.",
+        *(f"{title}: not measured: {reason}." for title, reason in comparison.absent.items()),
         *comparison.remarks,
     ]
     return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks)])
@@ -45,16 +46,30 @@ def as_json(comparison: Comparison, load: Load) -> dict[str, Any]:
         "name": comparison.name,
         "title": comparison.title,
         "rounds": len(below),
-        "baseline": comparison.baseline.subject,
+        "baseline": comparison.baseline.program,
         "complete": comparison.complete,
         "remarks": list(comparison.remarks),
         "facts": dict(comparison.facts),
+        "absent": dict(comparison.absent),
         "load": asdict(load),
+        "measures": [
+            {
+                "name": measure.name,
+                "title": measure.title,
+                "decimals": measure.decimals,
+                "compared": measure.compared,
+            }
+            for measure in comparison.measures
+        ],
         "variants": [
             {
-                "name": variant.subject,
+                "name": variant.program,
                 "title": variant.title,
                 "readings": [asdict(reading) for reading in readings],
+                "values": {
+                    measure.name: [measure.of(reading) for reading in readings]
+                    for measure in comparison.measures
+                },
                 "figures": {
                     measure.name: asdict(_figure(measure, readings))
                     for measure in comparison.measures

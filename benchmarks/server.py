@@ -88,9 +88,9 @@ def _access(kubeconfig: Path, folder: Path) -> Access:
             f"{config.source}: benchmarks need a server with an authority of its own, reached "
             "directly and by client certificate"
         )
-    access = Access(config.base_url, folder)
-    access.write(authority=authority, certificate=certificate, key=key)
-    return access
+    return Access.written(
+        config.base_url, folder, authority=authority, certificate=certificate, key=key
+    )
 
 
 def _content(data: bytes | None, path: Path | None) -> bytes | None:

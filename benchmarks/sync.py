@@ -1,24 +1,33 @@
-"""Benchmark `sync`: the initial list of many custom resources from a real API server."""
+"""Benchmarks `sync20k`, `lists20k` and `sync50k`: the start of a manager on a real API server.
 
-import asyncio
+From the start until every object was reconciled once by a controller that does nothing.
+"""
+
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Final
 
-from benchmarks.comparison import Comparison, Measure, Reading, Variant, interleaved, say
-from benchmarks.objects import WRITERS, Filled, fill, install, remove
-from benchmarks.options import Options
-from benchmarks.server import Server, api_server
+from benchmarks.comparison import Comparison, Measure, Reading, Series, Variant, interleaved
+from benchmarks.run import Run
 from benchmarks.subjects.outcome import Task
 
-OURS: Final = Variant("ours-full", "our cache, full")
-VARIANTS: Final = (
+OURS: Final = Variant("ours", "smbpctl.runtime")
+METADATA: Final = Variant("ours-metadata", "smbpctl.runtime, metadata only")
+MANAGERS: Final = (
     OURS,
-    Variant("ours-full-gzip", "our cache, full, with gzip"),
-    Variant("ours-metadata", "our cache, metadata only"),
-    Variant("kubernetes-asyncio", "kubernetes_asyncio, a dict"),
-    Variant("kubernetes-asyncio-gzip", "kubernetes_asyncio, with gzip"),
-    Variant("plain", "aiohttp and json, a dict"),
+    METADATA,
+    Variant("controller-runtime-unstructured", "controller-runtime, unstructured"),
+    Variant("controller-runtime-typed", "controller-runtime, Go structs"),
+    Variant("controller-runtime-metadata", "controller-runtime, metadata only"),
+    Variant("kube-rs", "kube-rs, DynamicObject"),
+    Variant("kube-rs-typed", "kube-rs, Rust structs"),
+    Variant("kube-rs-metadata", "kube-rs, metadata only"),
+)
+LIBRARIES: Final = (
+    Variant("kopf", "kopf, on.event, no cache"),
+    Variant("kubernetes-asyncio-list-gzip", "kubernetes_asyncio, a list into a dict"),
+    Variant("lightkube", "lightkube, a list into a dict"),
+    Variant("cloudcoil", "cloudcoil, a list into a dict"),
+    Variant("plain-list", "aiohttp and json, a list into a dict"),
 )
 MEASURES: Final = (
     Measure("cpu_microseconds", "CPU μs/object", lambda reading: reading.cpu_microseconds),
@@ -28,22 +37,32 @@ MEASURES: Final = (
         "wall_seconds", "wall s", lambda reading: reading.wall_seconds, decimals=2, compared=False
     ),
 )
+_FEW: Final = 20_000
+_MANY: Final = 50_000
+_SOME_ROUNDS: Final = 3
 
 
-def run(options: Options) -> Comparison:
-    """Fill a server, measure every variant in turn, and compare what they saw."""
-    with api_server(options.kubeconfig) as server:
-        asyncio.run(install(server.access))
-        try:
-            return _measured(server, options)
-        finally:
-            if not server.disposable:
-                asyncio.run(remove(server.access))
+def few(run: Run) -> Comparison:
+    """Sync 20,000 objects with managers that have a cache."""
+    return _synced(run, "sync20k", _FEW, MANAGERS, run.options.rounds)
+
+
+def lists(run: Run) -> Comparison:
+    """Sync 20,000 objects, beside libraries that have less to offer."""
+    rounds = run.options.some_rounds(_SOME_ROUNDS)
+    return _synced(run, "lists20k", _FEW, (OURS, *LIBRARIES), rounds)
+
+
+def many(run: Run) -> Comparison:
+    """Sync 50,000 objects with managers that have a cache."""
+    rounds = run.options.some_rounds(_SOME_ROUNDS)
+    return _synced(run, "sync50k", _MANY, MANAGERS, rounds)
 
 
 def unseen(readings: Sequence[tuple[Variant, Sequence[Reading]]], objects: int) -> list[str]:
     """Return a complaint for each variant that did not see exactly the objects there are."""
-    digests = {reading.digest for _, series in readings for reading in series}
+    # A subject that keeps nothing cannot tell versions.
+    digests = {reading.digest for _, series in readings for reading in series if reading.digest}
     complaints = [
         f"{variant.title} saw {reading.amount:,} of {objects:,} objects"
         for variant, series in readings
@@ -55,30 +74,20 @@ def unseen(readings: Sequence[tuple[Variant, Sequence[Reading]]], objects: int) 
     return complaints
 
 
-def _measured(server: Server, options: Options) -> Comparison:
-    say(f"creating {options.objects:,} objects")
-    filled = asyncio.run(fill(server.access, options.objects))
-    say(_told(filled))
-    readings = interleaved(VARIANTS, options.rounds, Task(options.objects, server.access))
-    complaints = unseen(readings, options.objects)
-    seen = f"Every variant saw all {options.objects:,} objects, in the same versions."
+def _synced(run: Run, name: str, full: int, variants: Sequence[Variant], rounds: int) -> Comparison:
+    objects = run.options.scaled(full)
+    task = Task(objects, run.server(objects))
+    series: Series = interleaved(variants, rounds, task, programs=run.programs)
+    complaints = unseen(series.readings, objects)
+    seen = f"Every variant saw all {objects:,} objects, in the same versions."
     return Comparison(
-        name="sync",
-        title=f"initial list of {options.objects:,} custom resources",
+        name=name,
+        title=f"start of a manager with {objects:,} custom resources",
         baseline=OURS,
         measures=MEASURES,
-        readings=readings,
-        remarks=[*(complaints or [seen]), _told(filled)],
-        complete=not complaints,
-        facts=asdict(filled),
-    )
-
-
-def _told(filled: Filled) -> str:
-    writes = 2 * filled.objects
-    return (
-        f"Objects of {filled.wire_bytes:,.0f} bytes in a list, {filled.managed_bytes:,.0f} of them "
-        f"managedFields; written by two field managers, {WRITERS} at a time, "
-        f"{writes / filled.wall_seconds:,.0f} writes/s, "
-        f"{filled.cpu_seconds * 1e6 / writes:,.0f} μs of our CPU each."
+        readings=series.readings,
+        absent=series.absent,
+        remarks=[*(complaints or [seen]), run.told()],
+        complete=not complaints and not series.failed,
+        facts=run.facts(),
     )

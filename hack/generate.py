@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.page import page as performance_page
 from hack.images.containerfile import containerfile
 from smbpctl.api.v1alpha1 import BIG_PEER, REASONS, duration
 from smbpctl.api.v1alpha1.bigpeer import VERSION_PATTERN
@@ -127,6 +128,7 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "config/rbac/developer.yaml": developer_yaml,
     "config/rbac/operator.yaml": rbac_yaml,
     "docs/reference/bigpeer.md": reference_page,
+    "docs/reference/performance.md": performance_page,
     "docs/reference/reasons.md": reasons_page,
 }
 """Every generated file with the function that returns its text; equal code gives equal text."""

@@ -44,7 +44,7 @@ class Meter:
         self._cpu = self._wall = 0.0
 
     def __enter__(self) -> Self:
-        self._rss = _settled_rss()
+        self._rss = settled_rss()
         with suppress(OSError):  # Linux alone can forget the peak of the start-up
             _CLEAR.write_text(_CLEAR_PEAK)
         self._wall = time.perf_counter()
@@ -60,7 +60,7 @@ class Meter:
         cpu = _cpu() - self._cpu
         wall = time.perf_counter() - self._wall
         peak = _peak()
-        self.cost = Cost(cpu, wall, _settled_rss() - self._rss, peak - self._rss)
+        self.cost = Cost(cpu, wall, settled_rss() - self._rss, peak - self._rss)
 
 
 def _cpu() -> float:
@@ -68,7 +68,8 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _settled_rss() -> int:
+def settled_rss() -> int:
+    """Return the memory held when garbage is collected and free memory given back."""
     gc.collect()
     with suppress(OSError, AttributeError):  # only glibc gives back on request
         ctypes.CDLL(None).malloc_trim(0)

@@ -16,7 +16,7 @@ async def listed(task: Task, meter: Meter) -> Outcome:
     """List all objects into a dict by namespace and name."""
     objects: dict[tuple[str, str], dict[str, Any]] = {}
     access = task.reach()
-    connector = aiohttp.TCPConnector(ssl=access.tls())
+    connector = aiohttp.TCPConnector(ssl=access.tls() or True)
     async with aiohttp.ClientSession(
         access.server, connector=connector, headers={"Accept-Encoding": "identity"}
     ) as session:
