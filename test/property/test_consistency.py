@@ -159,4 +159,4 @@ class OwnWrites(RuleBasedStateMachine):
 
 
 TestOwnWrites = OwnWrites.TestCase
-TestOwnWrites.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestOwnWrites.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)

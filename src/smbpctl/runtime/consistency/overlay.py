@@ -55,7 +55,8 @@ class Pending:
             return False
         other = held is None or held.meta.uid != self.uid
         if self.absent:
-            return other
+            # A store that is behind its creation has yet to hear of an object that is gone.
+            return other and (not self.version or _reached(known, self.version))
         reached = _reached(known, self.version) or (
             held is not None and not other and _reached(held.meta.resource_version, self.version)
         )
@@ -152,7 +153,7 @@ class Overlay:
         uid = gone or (known.uid if known and known.uid else held.meta.uid if held else "")
         if known is not None and known.uid not in ("", uid):
             return  # something newer was written since
-        pending = Pending(key, uid, "")
+        pending = Pending(key, uid, self._version_of(known, held, uid))
         pending.absent = True
         self._set(pending)
 
@@ -191,6 +192,13 @@ class Overlay:
             if view is not None and wanted(view):
                 merged.append(view)
         return sorted(merged, key=lambda each: each.key)
+
+    @staticmethod
+    def _version_of(known: Pending | None, held: StoredObject | None, uid: str) -> str:
+        """Return the newest version known of the object with this UID, empty for none."""
+        if known is not None and known.uid == uid:
+            return known.version
+        return held.meta.resource_version if held is not None and held.meta.uid == uid else ""
 
     def _answered(self, key: ObjectKey) -> None:
         """Stop being cautious: unless an earlier write is still open, its fate is known by now."""

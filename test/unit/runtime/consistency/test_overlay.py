@@ -261,6 +261,22 @@ class TestUnknownOutcomes:
         assert hidden is None
         assert [each.key for each in scope.overlay.settle()] == [A]
 
+    def test_a_live_404_hides_what_the_store_has_yet_to_hear_of(self) -> None:
+        """Created, deleted and gone before the store knew of any of it: it must not come alive."""
+        server, scope = heard()
+        scope.overlay.wrote(DECODER.object(server.put(B, 1)))
+        uid = server.objects[B].uid
+        server.delete(B)
+        scope.overlay.deleting(B, uid, MOMENT)
+        scope.overlay.learnt(B, None)
+
+        server.tell(scope.store, 1)
+        in_between = scope.read(B)
+        server.tell(scope.store, 1)
+
+        assert in_between is None
+        assert [each.key for each in scope.overlay.settle()] == [B]
+
     def test_a_live_404_does_not_hide_a_later_namesake(self) -> None:
         """The read began when another object had the name."""
         server, scope = heard()
