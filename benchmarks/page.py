@@ -57,8 +57,9 @@ $ python -m benchmarks flood latency-2000 --peers go rust   # no API server need
   was resident meanwhile, above the start. Imports and configuration come before the start. Wall
   time is shown and not compared: on one machine it is mostly the server's own work.
 * Whole managers (ours, controller-runtime, kube-rs) sync, cache, index and queue, and run a
-  reconciler that does nothing, with one worker and everything else at the library's defaults. The
-  smallest programs of the others are in `benchmarks/peers`; kopf's handler gets the object and
+  reconciler that does nothing, with one worker and everything else at the library's defaults, but
+  that ours tunes the garbage collector as the operator does (`ProcessPolicy.OWN`). The smallest
+  programs of the others are in `benchmarks/peers`; kopf's handler gets the object and
   keeps no cache; kubernetes_asyncio, lightkube and cloudcoil have no controller: they fill a dict.
 * The **real server** is kube-apiserver with etcd from `hack/controlplane`, over TLS. The **replay
   server** (`benchmarks/replay`) is a process of its own that sends the same objects, prebuilt, over

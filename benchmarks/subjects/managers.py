@@ -11,7 +11,8 @@ from benchmarks.cluster import PARCEL, configuration, quiet
 from benchmarks.subjects.delays import SENT, now, percentiles
 from benchmarks.subjects.meter import Meter
 from benchmarks.subjects.outcome import Outcome, Task, outcome
-from smbpctl.runtime import DONE, Form, Manager, Request, Result, builder
+from smbpctl.runtime import DONE, Form, Manager, ManagerOptions, Request, Result, builder
+from smbpctl.runtime.gcpolicy import ProcessPolicy
 from smbpctl.runtime.meta import ObjectKey
 
 
@@ -78,7 +79,9 @@ async def metadata(task: Task, meter: Meter) -> Outcome:
 async def _managed(task: Task, meter: Meter, form: Form) -> Outcome:
     quiet()
     seen = Seen(task)
-    async with Manager.from_config(configuration(task.reach())) as manager:
+    options = ManagerOptions(process_policy=ProcessPolicy.OWN)
+    config = configuration(task.reach())
+    async with Manager.from_config(config, options=options) as manager:
         timed = Timed(seen, task, manager) if task.stamped else None
         reconciler = builder.reconcile_function((timed or seen).reconcile)
         parcels = builder.controller("parcels").for_(PARCEL, form=form)

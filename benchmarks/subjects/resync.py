@@ -10,10 +10,9 @@ from benchmarks.cluster import PARCEL, configuration, quiet
 from benchmarks.subjects.managers import Seen
 from benchmarks.subjects.meter import Meter
 from benchmarks.subjects.outcome import Outcome, Task
-from smbpctl.runtime import Manager, Phase, builder, handler
+from smbpctl.runtime import Manager, ManagerOptions, builder
 from smbpctl.runtime.clock import LoopClock, TimerHandle
-from smbpctl.runtime.informer import Informer
-from smbpctl.runtime.source import KindSource
+from smbpctl.runtime.gcpolicy import ProcessPolicy
 
 PERIOD = timedelta(days=1)
 """How often to resync; see `Told`."""
@@ -48,29 +47,27 @@ class Told:
         return self._clock.call_later(delay, callback)
 
 
-def resyncing(manager: Manager, seen: Seen, clock: Told) -> None:
-    """Give the manager a controller of parcels whose informer resyncs when the clock is told."""
-    informer = Informer(PARCEL, manager.client, clock=clock, random=manager.random, resync=PERIOD)
-    manager.add(informer, Phase.OTHERS, name="parcels informer")
-    source = KindSource(informer, handler.for_object(), kind=str(PARCEL))
-    parcels = builder.controller("parcels").watches_source(source).with_options(workers=1)
+def resyncing(task: Task, seen: Seen, clock: Told) -> Manager:
+    """Return a manager with a controller of parcels that resyncs when the clock is told."""
+    options = ManagerOptions(resync=PERIOD, process_policy=ProcessPolicy.OWN)
+    manager = Manager.from_config(configuration(task.reach()), options=options, clock=clock)
+    parcels = builder.controller("parcels").for_(PARCEL).with_options(workers=1)
     parcels.build(manager, builder.reconcile_function(seen.reconcile))
+    return manager
 
 
 async def resynced(task: Task, meter: Meter) -> Outcome:
     """Sync, then have everything told again and reconciled."""
     quiet()
     clock = Told()
-    async with Manager.from_config(configuration(task.reach())) as manager:
-        seen = Seen(task)
-        resyncing(manager, seen, clock)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(manager.run())
-            await seen.synced.wait()
-            resynced = seen.after(task.amount)
-            print("ready", flush=True)
-            with meter:
-                clock.resync.set()
-                await resynced.wait()
-            manager.stop()
+    seen = Seen(task)
+    async with resyncing(task, seen, clock) as manager, asyncio.TaskGroup() as tasks:
+        tasks.create_task(manager.run())
+        await seen.synced.wait()
+        resynced = seen.after(task.amount)
+        print("ready", flush=True)
+        with meter:
+            clock.resync.set()
+            await resynced.wait()
+        manager.stop()
     return Outcome(task.amount, extras={"reconciles": seen.count - task.amount})

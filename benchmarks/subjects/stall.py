@@ -2,13 +2,12 @@
 
 import asyncio
 
-from benchmarks.cluster import configuration, quiet
+from benchmarks.cluster import quiet
 from benchmarks.subjects.managers import Seen
 from benchmarks.subjects.meter import Meter
 from benchmarks.subjects.outcome import Outcome, Task
 from benchmarks.subjects.probe import probing
 from benchmarks.subjects.resync import Told, resyncing
-from smbpctl.runtime import Manager
 
 _CALM_SECONDS = 1.0
 
@@ -18,10 +17,9 @@ async def stalled(task: Task, meter: Meter) -> Outcome:
     quiet()
     seen, clock = Seen(task), Told()
     async with (
-        Manager.from_config(configuration(task.reach())) as manager,
+        resyncing(task, seen, clock) as manager,
         asyncio.TaskGroup() as tasks,
     ):
-        resyncing(manager, seen, clock)
         with meter:
             async with probing("sync") as probe:
                 tasks.create_task(manager.run())

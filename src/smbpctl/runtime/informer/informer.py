@@ -325,7 +325,7 @@ class Informer:
         while True:
             await self._clock.sleep(period * self._random.uniform(0.9, 1.1))
             turn.resume()
-            for stored in self.store.list():
+            for stored in self.store.unsorted():
                 # What changed since was told by that.
                 if self.store.get(stored.key) is stored:
                     self._handlers.tell([Updated(stored, stored)])

@@ -135,6 +135,10 @@ class Store:
             for name in sorted(self._spaces[namespace])
         ]
 
+    def unsorted(self) -> Objects:
+        """Return all objects in no particular order: sorting many would stop the event loop."""
+        return [stored for space in self._spaces.values() for stored in space.values()]
+
     def list(self, namespace: str | None = None, selector: LabelSelector | None = None) -> Objects:
         """Return the objects of one namespace (None: of all), sorted by key."""
         spaces = sorted(self._spaces) if namespace is None else [namespace]
@@ -253,7 +257,7 @@ class Store:
         in without an event: lists leave out kind and apiVersion where watches do not, and a
         changed schema changes defaults but no version.
         """
-        for known in [each for space in self._spaces.values() for each in space.values()]:
+        for known in self.unsorted():
             yield [] if find(listing.spaces, known) else self._vanished(known)
         for space in listing.spaces.values():
             for stored in space.values():
