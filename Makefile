@@ -66,7 +66,8 @@ property: $(STAMP) ## Hypothesis property tests
 
 .PHONY: controlplane
 controlplane: $(STAMP) ## tests against a real etcd, kube-apiserver, controller-manager and scheduler
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile test/controlplane
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not quiet" test/controlplane
+	@$(BIN)/python -m pytest -q -m quiet test/controlplane
 
 .PHONY: e2e
 e2e: $(STAMP) ## tests on a cluster with real nodes (Linux, root, Go); skipped with a word where it cannot run

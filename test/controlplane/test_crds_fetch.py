@@ -13,6 +13,10 @@ from hack.crds import fetch
 from test.controlplane.bigpeer.dependencies import FETCH, crds
 
 
+# Megabytes of YAML are read, and a release may be fetched.
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """Where this test's CRDs would go: a user's cache folder of its own."""

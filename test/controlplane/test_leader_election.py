@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGUSR1
 
+import pytest
 import yaml
 from aiohttp import web
 
@@ -27,6 +28,9 @@ from test.controlplane.election_stage import (
     stage,
 )
 from test.controlplane.election_writer import LOST
+
+# Leases of a few seconds: a machine that is busy with other tests loses them.
+pytestmark = pytest.mark.quiet
 
 POD = """
 apiVersion: v1

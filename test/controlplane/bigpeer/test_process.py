@@ -89,7 +89,7 @@ def test_a_missing_right_is_named(stage: Stage) -> None:
     )
 
     with operator:
-        refusal = 'cannot list resource "bigpeers"'
+        refusal = 'cannot watch resource "bigpeers"'
         wait_for("the refusal", lambda: refusal in _get(port, "/readyz?verbose")[1])
         ready = _get(port, "/readyz")[0]
         alive = _get(port, "/healthz")[0]
