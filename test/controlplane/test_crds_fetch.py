@@ -12,7 +12,6 @@ import yaml
 from hack.crds import fetch
 from test.controlplane.bigpeer.dependencies import FETCH, crds
 
-
 # Megabytes of YAML are read, and a release may be fetched.
 pytestmark = pytest.mark.timeout(600)
 
