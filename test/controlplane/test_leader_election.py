@@ -32,11 +32,12 @@ from test.controlplane.election_writer import LOST
 # Leases of a few seconds: a machine that is busy with other tests loses them.
 pytestmark = pytest.mark.quiet
 
+# On no node: the controllers take away what is bound to a node that does not exist.
 POD = """
 apiVersion: v1
 kind: Pod
 metadata: {name: victim}
-spec: {nodeName: none, containers: [{name: x, image: x}]}
+spec: {schedulerName: none, containers: [{name: x, image: x}]}
 """
 
 
