@@ -131,7 +131,7 @@ class Writer:
     async def _replace(self, pod: Manifest) -> None:
         key = ObjectKey(self._namespace, "victim")
         await self._client.delete(POD, key, uid=uid_of(pod), grace_period=timedelta(0))
-        spec = {"containers": [{"name": "x", "image": "x"}], "nodeName": "none"}
+        spec = {"containers": [{"name": "x", "image": "x"}], "schedulerName": "none"}
         metadata = {"name": key.name, "namespace": key.namespace}
         made = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         await self._client.create(made, field_owner=OWNER)
