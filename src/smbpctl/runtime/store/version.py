@@ -10,11 +10,17 @@ def older(left: str, right: str) -> bool:
     Kubernetes guarantees that resourceVersions of one resource compare as integers (KEP-5504).
     Aggregated servers may send anything: values that are not both decimal are never older.
     """
+    if left == right:
+        return False
+    if len(left) == len(right) <= _LONGEST and _is_decimal(left) and _is_decimal(right):
+        return left < right  # the common case, asked several times for each event
     a, b = _number(left), _number(right)
     return a is not None and b is not None and a < b
 
 
 def _number(version: str) -> int | None:
-    if len(version) <= _LONGEST and version.isascii() and version.isdecimal():
-        return int(version)
-    return None
+    return int(version) if len(version) <= _LONGEST and _is_decimal(version) else None
+
+
+def _is_decimal(version: str) -> bool:
+    return version.isascii() and version.isdecimal()

@@ -1,6 +1,8 @@
 """resourceVersions compare as integers where they are, and never otherwise."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smbpctl.runtime.store import older
 
@@ -24,3 +26,10 @@ def test_what_is_no_number_is_never_older(odd: str) -> None:
 def test_equal_is_not_older() -> None:
     """A version is not older than itself."""
     assert not older("5", "5")
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.integers(0, 3))
+def test_all_numbers_compare_as_numbers(left: int, right: int, zeros: int) -> None:
+    """Of whatever length, and with leading zeros."""
+    assert older("0" * zeros + str(left), str(right)) is (left < right)
+    assert older(str(left), "0" * zeros + str(right)) is (left < right)
