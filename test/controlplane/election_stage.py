@@ -15,12 +15,14 @@ from typing import Any
 from aiohttp import web
 
 from smbpctl.runtime.clock import LoopClock, boottime
+from smbpctl.runtime.errors import TransportError
 from smbpctl.runtime.transport import HttpRequest, HttpTransport
 
 ROOT = Path(__file__).parent.parent.parent
 CLOCK = LoopClock()
 LEASE, RENEW, RETRY = 5.0, 3.5, 0.5
 SLACK = 3.0
+BAD_GATEWAY = 502
 """What a busy machine may add to anything that is measured in the large."""
 
 
@@ -69,7 +71,7 @@ class Proxy:
         if self.refuses(request):
             assert request.transport is not None
             request.transport.abort()
-            return web.Response(status=502)
+            return web.Response(status=BAD_GATEWAY)
         if "watch=1" in request.query_string:
             return await self._stream(request)
         passage = Passage(request.headers.get("X-Request", ""), request.method, request.path, began)
@@ -93,12 +95,17 @@ class Proxy:
             body or None,
             timeout=timedelta(seconds=30),
         )
-        async with self.transport.send(asked) as answer:
-            passage.status = answer.status
-            kind = answer.headers.get("content-type", "text/plain")
-            return web.Response(
-                status=answer.status, body=await answer.read(), headers={"Content-Type": kind}
-            )
+        try:
+            async with self.transport.send(asked) as answer:
+                passage.status = answer.status
+                kind = answer.headers.get("content-type", "text/plain")
+                return web.Response(
+                    status=answer.status, body=await answer.read(), headers={"Content-Type": kind}
+                )
+        except TransportError:
+            # The server hung up: it does so with evictions that it tried until their time was over.
+            passage.status = BAD_GATEWAY
+            return web.Response(status=BAD_GATEWAY)
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = HttpRequest(request.method, request.path_qs, _kept(request))
