@@ -64,6 +64,16 @@ class OwnWrites(RuleBasedStateMachine):
         if known is not None and known.meta.uid == before.uid:
             self.asked_away.add(before.uid)
 
+    @rule(key=keys)
+    def evict(self, key: ObjectKey) -> None:
+        """The answer is a bare Status, whether the object is gone or stays terminating."""
+        before, known = self.server.objects.get(key), self.scope.read(key)
+        if before is None or known is None or known.meta.uid != before.uid:
+            return
+        self.server.delete(key)
+        self.scope.overlay.deleting(key, before.uid, "2026-01-01T00:00:00Z")
+        self.asked_away.add(before.uid)
+
     @rule(key=keys, executed=st.booleans())
     def lose_an_answer(self, key: ObjectKey, executed: bool) -> None:
         if executed:
