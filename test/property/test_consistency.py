@@ -1,13 +1,15 @@
 """What a process wrote it reads, however far its caches are behind, and nothing is hidden."""
 
+from collections.abc import Callable
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from smbpctl.runtime.meta import ObjectKey
+from smbpctl.runtime.meta import ObjectKey, StoredObject
 from test.support.own_writes import DECODER, OneScope, Server, body, value_of
 
-KEYS = [ObjectKey(namespace, name) for namespace in ("m", "n") for name in ("a", "b")]
+KEYS = [ObjectKey("m", "a"), ObjectKey("n", "a")]
 keys = st.sampled_from(KEYS)
 
 
@@ -24,20 +26,53 @@ class OwnWrites(RuleBasedStateMachine):
         self.shown: dict[str, int] = {}
         self.asked_away: set[str] = set()
         self.open: set[ObjectKey] = set()
+        # Answers on their way: what becomes known when they arrive, oldest first.
+        self.late: list[Callable[[], None]] = []
 
     def next_value(self) -> int:
         self.values += 1
         return self.values
 
     def note(self, key: ObjectKey) -> None:
-        truth = self.server.objects[key]
-        self.shown[truth.uid] = truth.version
+        self.show(DECODER.object(body(key, self.server.objects[key])))
 
-    @rule(key=keys, finalizer=st.booleans())
-    def write(self, key: ObjectKey, finalizer: bool) -> None:
+    def show(self, stored: StoredObject) -> None:
+        uid, version = stored.meta.uid, int(stored.meta.resource_version)
+        self.shown[uid] = max(version, self.shown.get(uid, 0))
+
+    @rule(key=keys, finalizer=st.booleans(), late=st.booleans())
+    def write(self, key: ObjectKey, finalizer: bool, late: bool) -> None:
         answer = self.server.put(key, self.next_value(), finalizer=finalizer)
-        self.scope.overlay.wrote(DECODER.object(answer))
-        self.note(key)
+
+        def arrives() -> None:
+            self.scope.overlay.wrote(DECODER.object(answer))
+            self.show(DECODER.object(answer))
+
+        if late:
+            self.late.append(arrives)
+        else:
+            arrives()
+
+    @rule(key=keys)
+    def delete_late(self, key: ObjectKey) -> None:
+        """A deletion whose answer comes when others have written to that name already."""
+        before = self.server.objects.get(key)
+        if before is None or before.finalizer:
+            return
+        self.server.remove(key)
+
+        def arrives() -> None:
+            known = self.scope.read(key)
+            self.scope.overlay.deleting(key, before.uid, "2026-01-01T00:00:00Z")
+            if known is not None and known.meta.uid == before.uid:
+                self.asked_away.add(before.uid)
+
+        self.late.append(arrives)
+
+    @precondition(lambda self: bool(self.late))
+    @rule(data=st.data())
+    def an_answer_arrives(self, data: st.DataObject) -> None:
+        self.late.pop(data.draw(st.integers(0, len(self.late) - 1)))()
 
     @rule(key=keys)
     def write_a_subresource(self, key: ObjectKey) -> None:
@@ -169,4 +204,4 @@ class OwnWrites(RuleBasedStateMachine):
 
 
 TestOwnWrites = OwnWrites.TestCase
-TestOwnWrites.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TestOwnWrites.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)

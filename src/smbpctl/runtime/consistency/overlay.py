@@ -69,11 +69,21 @@ class Pending:
         if self.seen(held, known):
             return held
         if self.absent:
-            return None if held is not None and held.meta.uid == self.uid else held
-        newest = held if self.stored is None else self.stored
+            return None if held is None or self._outlived(held) else held
+        newest = self._newer_of(held)
         if newest is None or newest.meta.uid != self.uid or not self.deletion:
             return newest
         return newest if newest.meta.deletion_timestamp else _terminating(newest, self.deletion)
+
+    def _newer_of(self, held: StoredObject | None) -> StoredObject | None:
+        if self.stored is None or held is None or held.meta.uid != self.uid:
+            return self.stored or held
+        late = older(self.stored.meta.resource_version, held.meta.resource_version)
+        return held if late else self.stored
+
+    def _outlived(self, held: StoredObject) -> bool:
+        """Tell whether `held` is the object known here, or one that had the name before it."""
+        return held.meta.uid == self.uid or older(held.meta.resource_version, self.version)
 
 
 @final
@@ -122,6 +132,8 @@ class Overlay:
         held = self._store.get(key)
         if held is None or uid not in ("", held.meta.uid):
             return None
+        if known is not None and older(held.meta.resource_version, known.version):
+            return None  # a late answer about a former object of this name
         pending = Pending(key, held.meta.uid, held.meta.resource_version)
         pending.deletion = moment
         return self._set(pending)

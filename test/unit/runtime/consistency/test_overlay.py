@@ -333,3 +333,50 @@ class TestLists:
         assert value_of(read) == 1
         assert pending is not None
         assert pending.settled
+
+
+class TestNamesakes:
+    """One name, several objects after one another, and a store that knows the first alone."""
+
+    def test_an_object_before_the_one_that_is_gone_does_not_come_back(self) -> None:
+        """The store still holds the first when the second is known to be gone."""
+        server, scope = heard()
+        server.remove(A)
+        second = DECODER.object(server.put(A, 2))
+        scope.overlay.wrote(second)
+        server.remove(A)
+
+        scope.overlay.learnt(A, None, gone=second.meta.uid)
+
+        assert scope.read(A) is None
+        server.tell(scope.store, len(server.untold))
+        scope.overlay.settle()
+        assert len(scope.overlay) == 0
+
+    def test_a_late_deletion_of_the_first_leaves_the_second(self) -> None:
+        """Its answer arrives when the name has been written again."""
+        server, scope = heard()
+        first = scope.read(A)
+        assert first is not None
+        server.remove(A)
+        scope.overlay.wrote(DECODER.object(server.put(A, 2)))
+
+        assert scope.overlay.deleting(A, first.meta.uid, MOMENT) is None
+
+        read = scope.read(A)
+        assert read is not None
+        assert value_of(read) == 2
+
+    def test_a_late_answer_does_not_hide_what_the_store_holds(self) -> None:
+        """A lost write keeps the overlay open over a store that is newer than the answer."""
+        server, scope = heard()
+        late = server.put(A, 2)
+        server.put(A, 3)
+        server.tell(scope.store, 2)
+        scope.overlay.lost(A)
+
+        scope.overlay.wrote(DECODER.object(late))
+
+        read = scope.read(A)
+        assert read is not None
+        assert value_of(read) == 3
