@@ -11,7 +11,7 @@ import pytest
 
 from smbpctl.runtime.clock import LoopClock, seeded_random
 from smbpctl.runtime.cluster import Cluster
-from smbpctl.runtime.consistency import Run, recorded
+from smbpctl.runtime.consistency import Run
 from smbpctl.runtime.errors import TransportError
 from smbpctl.runtime.informer import Form
 from smbpctl.runtime.meta import GroupVersionKind, Manifest, ObjectKey
@@ -108,11 +108,11 @@ async def test_a_deletion_shows_as_one_until_its_event(
 ) -> None:
     """Terminating, never absent, while the watch is held back; gone when it flows again."""
     async with world(control_plane, namespace) as here:
-        with recorded() as run:
+        with Run() as run:
             await here.apply(n="1")
         await here.opened(run)
         here.transport.flows.clear()
-        with recorded() as run:
+        with Run() as run:
             await here.cluster.client.delete(CONFIG_MAP, here.key())
         held_back = await here.read()
         here.transport.flows.set()
@@ -130,7 +130,7 @@ async def test_a_cache_that_stays_behind_is_read_past(
     """After five seconds one live read of exactly what was written, and the key may run."""
     async with world(control_plane, namespace) as here:
         here.transport.flows.clear()
-        with recorded() as run:
+        with Run() as run:
             await here.apply("a", n="1")
             await here.apply("b", n="1")
         control_plane.kubectl(
@@ -165,7 +165,7 @@ async def test_a_write_without_answer_is_read_when_it_is_over(
     async with world(control_plane, namespace, form=form) as here:
         here.transport.flows.clear()
         here.transport.lost["PATCH"] = TransportError("lost on the way", sent=True)
-        with recorded() as run, pytest.raises(TransportError):
+        with Run() as run, pytest.raises(TransportError):
             await here.apply(n="1")
         cautious = here.cluster.cache.cautious(CONFIG_MAP, here.key())
         run.not_before -= 31  # nobody wants to wait for the whole timeout of the call
@@ -186,7 +186,7 @@ async def test_scaling_is_waited_for(control_plane: ControlPlane, namespace: str
     async with world(control_plane, namespace) as here:
         client, cache = here.cluster.client, here.cluster.cache
         labels = {"app": "a"}
-        with recorded() as run:
+        with Run() as run:
             await client.create(
                 {
                     "apiVersion": "apps/v1",
@@ -204,7 +204,7 @@ async def test_scaling_is_waited_for(control_plane: ControlPlane, namespace: str
                 field_owner=OWNER,
             )
         await here.opened(run)
-        with recorded() as run:
+        with Run() as run:
             await client.set_scale(DEPLOYMENT, here.key(), 1, field_owner=OWNER)
 
         await here.opened(run)

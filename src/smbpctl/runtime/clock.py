@@ -68,14 +68,12 @@ class SystemClock:
     Intervals agree with the loop's, starts need not.
     """
 
-    __slots__ = ("_loop",)
+    __slots__ = ("_loop", "monotonic")
 
     def __init__(self) -> None:
         self._loop = LoopClock()
-
-    def monotonic(self) -> float:
+        self.monotonic: Callable[[], float] = time.monotonic
         """Return seconds since an arbitrary start; never goes back."""
-        return time.monotonic()
 
     def now(self) -> datetime:
         """Return the machine's wall-clock time in UTC."""

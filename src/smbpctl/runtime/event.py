@@ -1,6 +1,5 @@
 """What an informer tells: plain values that say which object appeared, changed or went."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, final
 
@@ -10,8 +9,7 @@ from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, StoredObject
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(msgspec.Struct, frozen=True, gc=False):
     """An object is new to the cache. `initial` marks those of the first complete list."""
 
     object: StoredObject
@@ -19,8 +17,7 @@ class Created:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Updated:
+class Updated(msgspec.Struct, frozen=True, gc=False):
     """An object changed. `old` and `object` always have the same UID.
 
     A name that was deleted and created again is told as `Deleted` followed by `Created`, also
@@ -32,8 +29,7 @@ class Updated:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(msgspec.Struct, frozen=True, gc=False):
     """An object is gone.
 
     `final_state_unknown` marks a deletion that was inferred from a list: `object` is then the
@@ -45,8 +41,7 @@ class Deleted:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Generic:
+class Generic(msgspec.Struct, frozen=True, gc=False):
     """Something outside the API server concerns the object: a timer, a channel, a probe."""
 
     object: StoredObject

@@ -3,7 +3,7 @@
 from smbpctl.runtime.consistency.gate import PATIENCE, Gate, GateMetrics, Wait
 from smbpctl.runtime.consistency.ledger import WriteLedger
 from smbpctl.runtime.consistency.overlay import Overlay, Pending, StoreView
-from smbpctl.runtime.consistency.run import NEVER_WRITTEN, Need, Run, current_run, recorded
+from smbpctl.runtime.consistency.run import NEVER_WRITTEN, Need, Run, current_run
 from smbpctl.runtime.consistency.scope import LiveReads, Scope, Scopes
 
 __all__ = [
@@ -22,5 +22,4 @@ __all__ = [
     "Wait",
     "WriteLedger",
     "current_run",
-    "recorded",
 ]

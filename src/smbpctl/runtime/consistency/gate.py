@@ -11,7 +11,7 @@ import structlog
 
 from smbpctl.runtime.backoff import ExponentialBackoff
 from smbpctl.runtime.clock import Clock, Random, TimerHandle
-from smbpctl.runtime.consistency.run import Need, Run, recorded
+from smbpctl.runtime.consistency.run import Need, Run
 from smbpctl.runtime.consistency.scope import LiveReads, Scope
 from smbpctl.runtime.errors import ServerError, ServerTimeout, TooManyRequests, TransportError
 from smbpctl.runtime.meta import Manifest, key_of
@@ -111,7 +111,7 @@ class Gate:
 
     def recorded(self) -> AbstractContextManager[Run]:
         """Record what the block, and every task begun in it, reads and writes."""
-        return recorded()
+        return Run()
 
     def wait(self, run: Run) -> Wait | None:
         """Return what the next run of the key has to wait for; None when that is nothing."""

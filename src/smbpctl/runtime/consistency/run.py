@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
 from typing import final
 
@@ -69,19 +68,32 @@ def holds(scope: Scope, key: ObjectKey, version: str) -> bool:
 
 @final
 class Run:
-    """What one run of a reconciler did, gathered while it runs, its child tasks included.
+    """What one run of a reconciler did, gathered in a `with` block, its child tasks included.
 
     `not_before` is the moment, on the runtime's clock, before which a write without answer may
     still be executed.
     """
 
-    __slots__ = ("_reads", "_writes", "needs", "not_before")
+    __slots__ = ("_reads", "_token", "_writes", "needs", "not_before")
+
+    _token: Token["Run | None"]
 
     def __init__(self) -> None:
         self.needs: list[Need] = []
         self.not_before: float = 0.0
         self._reads: dict[tuple[GroupVersionKind, ObjectKey], tuple[str, int]] = {}
         self._writes: list[Write] = []
+
+    # Its own context manager: every reconcile passes here, and a generator costs four times more.
+
+    def __enter__(self) -> "Run":
+        """Record from here on what this block, and every task begun in it, reads and writes."""
+        self._token = _CURRENT.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Record no more of this block; tasks that it began still belong to the run."""
+        _CURRENT.reset(self._token)
 
     def read(self, gvk: GroupVersionKind, meta: ObjectMeta) -> None:
         """Note that the run looked at this object."""
@@ -114,28 +126,6 @@ class Run:
 def current_run() -> Run | None:
     """Return the run that the calling task belongs to, None outside of any reconcile."""
     return _CURRENT.get()
-
-
-@final
-class _Recorded:
-    """A class, because every reconcile passes here: a generator would cost four times as much."""
-
-    __slots__ = ("_token",)
-
-    _token: Token[Run | None]
-
-    def __enter__(self) -> Run:
-        run = Run()
-        self._token = _CURRENT.set(run)
-        return run
-
-    def __exit__(self, *_: object) -> None:
-        _CURRENT.reset(self._token)
-
-
-def recorded() -> AbstractContextManager[Run]:
-    """Return a block that records what it, and every task begun in it, reads and writes."""
-    return _Recorded()
 
 
 def _digest(lines: Iterable[str]) -> str:

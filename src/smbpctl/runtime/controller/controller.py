@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Generic, NamedTuple, final
+from typing import Any, Generic, TypeAlias, final
 
 import structlog
 
@@ -26,9 +26,8 @@ from smbpctl.runtime.workqueue import QueueShutDown
 _log = structlog.get_logger(__name__)
 
 
-class _Running(NamedTuple):
-    since: float
-    task: asyncio.Task[Any]
+_Running: TypeAlias = tuple[float, asyncio.Task[Any]]
+"""Since when a key runs, and in which task."""
 
 
 @final
@@ -88,7 +87,6 @@ class Controller(Generic[K]):
         self._stopping = False
         self._running: dict[Request[K], _Running] = {}
         self._idle = asyncio.Event()
-        self._idle.set()
         self._busy = asyncio.Event()
         self._busy_since = 0.0
 
@@ -155,6 +153,8 @@ class Controller(Generic[K]):
         """
         self._stopping = True
         self._queue.shut_down()
+        if not self._running:
+            return
         try:
             async with asyncio.timeout(grace.total_seconds()):
                 await self._idle.wait()
@@ -196,8 +196,7 @@ class Controller(Generic[K]):
             except QueueShutDown:
                 return
             since = self._clock.monotonic()
-            self._running[request] = _Running(since, task)
-            self._idle.clear()
+            self._running[request] = since, task
             if not self._busy.is_set():
                 self._busy_since = since
                 self._busy.set()
@@ -208,7 +207,7 @@ class Controller(Generic[K]):
             finally:
                 self._queue.done(request)
                 del self._running[request]
-                if not self._running:
+                if self._stopping and not self._running:
                     self._idle.set()
 
     async def _watch(self, watchdog: Watchdog[Request[K]], policy: StuckPolicy) -> None:
@@ -222,7 +221,7 @@ class Controller(Generic[K]):
                     # Woken later than that, the loop was blocked by the very first run.
                     watchdog.due(self._busy_since)
                 now = self._clock.monotonic()
-                running = {request: run.since for request, run in self._running.items()}
+                running = {request: since for request, (since, _) in self._running.items()}
                 self._tell(watchdog.look(running, now))
                 watchdog.due(now + policy.every.total_seconds())
                 await self._clock.sleep(policy.every)
@@ -236,7 +235,7 @@ class Controller(Generic[K]):
                 "event loop was blocked", controller=self.name, seconds=round(look.blocked, 3)
             )
         for run in look.told:
-            frames = awaiting(self._running[run.key].task)
+            frames = awaiting(self._running[run.key][1])
             _log.warning(
                 "reconcile stuck",
                 controller=self.name,

@@ -29,16 +29,19 @@ class LineAssembler:
 
         Raise `LineTooLongError` once a line, finished or not, is longer than the limit.
         """
-        head, newline, tail = chunk.rpartition(b"\n")
-        if not newline:
-            self._keep(chunk)
+        # Cut first, and only the ends joined: each byte is copied once, and large objects that
+        # come in many chunks stay linear.
+        lines = chunk.split(b"\n")
+        tail = lines.pop()
+        if not lines:
+            self._keep(tail)
             return []
-        # The parts are joined once per line, not once per chunk: large objects stay linear.
-        lines = b"".join((*self._pending, head)).split(b"\n")
-        self._pending.clear()
-        self._size = 0
+        if self._pending:
+            lines[0] = b"".join((*self._pending, lines[0]))
+            self._pending.clear()
+            self._size = 0
         self._keep(tail)
-        if any(len(line) > self._limit for line in lines):
+        if max(map(len, lines)) > self._limit:
             raise LineTooLongError(f"a line of the watch stream exceeds {self._limit} bytes")
         return [line for line in lines if line and not line.isspace()]
 

@@ -65,6 +65,12 @@ class Index:
             elif found is not None and _same(found, stored):
                 del self._values[value]
 
+    def replace(self, known: StoredObject, stored: StoredObject) -> None:
+        """Take in an object in place of another state of it that was added."""
+        if self.values_of(known) != self.values_of(stored):
+            self.discard(known)
+        self.add(stored)
+
     def find(self, value: str) -> list[StoredObject]:
         """Return the objects that have this value, sorted by key."""
         found = self._values.get(value)
@@ -112,7 +118,8 @@ class Index:
 
 def owner_uids(stored: StoredObject) -> Iterable[str]:
     """Index function: the UIDs of all owners."""
-    return [owner.uid for owner in stored.meta.owner_references or ()]
+    owners = stored.meta.owner_references
+    return [owner.uid for owner in owners] if owners else ()
 
 
 def _same(one: StoredObject, other: StoredObject) -> bool:

@@ -79,6 +79,7 @@ class Store:
     """
 
     __slots__ = (
+        "_all_indexes",
         "_bytes",
         "_count",
         "_history",
@@ -94,6 +95,7 @@ class Store:
         self._spaces: Spaces = {}
         self._owners = Index("owner uid", owner_uids)
         self._indexes: dict[str, Index] = {}
+        self._all_indexes: tuple[Index, ...] = (self._owners,)
         self._count = 0
         self._bytes = 0
         self._size = 0
@@ -119,7 +121,7 @@ class Store:
         only where it is rarely shared. Costs no walk over the objects.
         """
         tables = sys.getsizeof(self._spaces) + sum(map(sys.getsizeof, self._spaces.values()))
-        indexes = sum(index.memory() for index in (self._owners, *self._indexes.values()))
+        indexes = sum(index.memory() for index in self._all_indexes)
         return EMPTY_STORE_BYTES + self._size + tables + indexes
 
     def get(self, key: ObjectKey) -> StoredObject | None:
@@ -174,6 +176,7 @@ class Store:
             for stored in space.values():
                 index.add(stored)
         self._indexes[name] = index
+        self._all_indexes = (self._owners, *self._indexes.values())
 
     def twin(self) -> "Store":
         """Return an empty store with the same indexes."""
@@ -211,12 +214,13 @@ class Store:
 
     def put(self, stored: StoredObject) -> Events:
         """Take in the state of an object; return no events when it is no news."""
-        self.advance(stored.meta.resource_version)
+        version = stored.meta.resource_version
+        self._version = _later(self._version, version)
         known = find(self._spaces, stored)
         seen = self._history if known is None else known.meta.resource_version
-        if not _is_news(stored.meta.resource_version, seen):
+        if not _is_news(version, seen):
             return []
-        self._history = _later(self._history, stored.meta.resource_version)
+        self._history = _later(self._history, version)
         return self._set(stored, known, initial=False)
 
     def remove(self, stored: StoredObject) -> Events:
@@ -286,14 +290,22 @@ class Store:
         self._version = _later(self._version, resource_version)
 
     def _set(self, stored: StoredObject, known: StoredObject | None, *, initial: bool) -> Events:
-        if known is not None:
-            self._drop(known)
-        self._spaces.setdefault(stored.meta.namespace, {})[stored.meta.name] = stored
-        self._count += 1
+        meta = stored.meta
+        space = self._spaces.get(meta.namespace)
+        if space is None:
+            space = self._spaces[meta.namespace] = {}
+        space[meta.name] = stored
         self._bytes += len(stored.raw)
         self._size += size_of(stored)
-        for index in (self._owners, *self._indexes.values()):
-            index.add(stored)
+        if known is None:
+            self._count += 1
+            for index in self._all_indexes:
+                index.add(stored)
+        else:
+            self._bytes -= len(known.raw)
+            self._size -= size_of(known)
+            for index in self._all_indexes:
+                index.replace(known, stored)
         return _told(known, stored, initial=initial)
 
     def _drop(self, known: StoredObject) -> None:
@@ -304,7 +316,7 @@ class Store:
         self._count -= 1
         self._bytes -= len(known.raw)
         self._size -= size_of(known)
-        for index in (self._owners, *self._indexes.values()):
+        for index in self._all_indexes:
             index.discard(known)
 
 

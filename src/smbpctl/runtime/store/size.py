@@ -18,10 +18,9 @@ _FIXED = (
     + sys.getsizeof(_EMPTY.meta)
     + sys.getsizeof(_EMPTY.raw)
     + 3 * sys.getsizeof("")
+    # CPython allocates in steps of sixteen bytes; six allocations end in the middle of one.
+    + 6 * 8
 )
-
-# CPython allocates in steps of sixteen bytes; six allocations end in the middle of one on average.
-_ROUNDING = 6 * 8
 
 # Labels are shared among objects that have the same ones, such as the pods of a StatefulSet. Most
 # others differ in one value: the tuple of values is their own, and one of them at times.
@@ -33,10 +32,9 @@ def size_of(stored: StoredObject) -> int:
     meta = stored.meta
     return (
         _FIXED
-        + _ROUNDING
         + len(stored.raw)
         + len(meta.name)
         + len(meta.uid)
         + len(meta.resource_version)
-        + (_LABELS if meta.labels else 0)
+        + (0 if meta.labels is None else _LABELS)
     )

@@ -10,10 +10,9 @@ def older(left: str, right: str) -> bool:
     Kubernetes guarantees that resourceVersions of one resource compare as integers (KEP-5504).
     Aggregated servers may send anything: values that are not both decimal are never older.
     """
-    if left == right:
-        return False
-    if len(left) == len(right) <= _LONGEST and _is_decimal(left) and _is_decimal(right):
-        return left < right  # the common case, asked several times for each event
+    if len(left) == len(right) <= _LONGEST:
+        # The common case, asked several times for each event: such integers compare as texts.
+        return left < right and _is_decimal(left) and _is_decimal(right)
     a, b = _number(left), _number(right)
     return a is not None and b is not None and a < b
 

@@ -7,7 +7,7 @@ import pytest
 
 from smbpctl.runtime.cache.view import KindView
 from smbpctl.runtime.clock import seeded_random
-from smbpctl.runtime.consistency import recorded
+from smbpctl.runtime.consistency import Run
 from smbpctl.runtime.errors import IndexMissing
 from smbpctl.runtime.informer import Form, Informer
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, StoredObject, labels_equal
@@ -102,9 +102,9 @@ class TestReads:
         """That is the input of the run."""
         view = make()
 
-        with recorded() as looked:
+        with Run() as looked:
             view.get(A)
-        with recorded() as blind:
+        with Run() as blind:
             view.get(B)
 
         assert looked.input_digest != blind.input_digest

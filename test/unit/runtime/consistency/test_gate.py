@@ -11,7 +11,7 @@ import pytest
 
 from smbpctl.runtime.client import Verb, Write
 from smbpctl.runtime.clock import LoopClock, seeded_random
-from smbpctl.runtime.consistency import Gate, Run, Wait, WriteLedger, recorded
+from smbpctl.runtime.consistency import Gate, Run, Wait, WriteLedger
 from smbpctl.runtime.errors import TransportError, status_error
 from smbpctl.runtime.meta import GroupVersionKind, LabelSelector, Manifest, ObjectKey
 from test.support.own_writes import GVK, OneScope, Server, body, value_of
@@ -96,14 +96,14 @@ class Bench:
 
     def wrote(self, value: int = 1, key: ObjectKey = A) -> Run:
         write = Write(Verb.APPLY, GVK, key)
-        with recorded() as run:
+        with Run() as run:
             self.ledger.began(write, OVER)
             self.ledger.answered(write, self.server.put(key, value))
         return run
 
     def lost(self, key: ObjectKey = A) -> Run:
         write = Write(Verb.APPLY, GVK, key)
-        with recorded() as run:
+        with Run() as run:
             self.ledger.began(write, OVER)
             self.ledger.failed(write, TransportError("lost", sent=True))
         return run
@@ -247,7 +247,7 @@ class TestUnknownOutcomes:
 
         async def story(bench: Bench) -> None:
             other = Write(Verb.APPLY, GroupVersionKind("", "v1", "Secret"), A)
-            with recorded() as run:
+            with Run() as run:
                 bench.ledger.began(other, OVER)
                 bench.ledger.failed(other, TransportError("lost", sent=True))
             bench.wait(run)
@@ -269,7 +269,7 @@ class TestUnknownOutcomes:
             bench.server.remove(A)
             bench.server.put(B, 2)
             write = Write(Verb.DELETE_COLLECTION, GVK, ObjectKey("m", ""))
-            with recorded() as run:
+            with Run() as run:
                 bench.ledger.began(write, OVER)
                 bench.ledger.answered(write, b'{"kind":"Status"}')
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from smbpctl.runtime.client import Verb, Write
-from smbpctl.runtime.consistency import Run, WriteLedger, recorded
+from smbpctl.runtime.consistency import Run, WriteLedger
 from smbpctl.runtime.errors import ApiStatusError, TransportError, status_error
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey
 from smbpctl.runtime.transport.answer import PathNotServed
@@ -44,7 +44,7 @@ class Desk:
         gvk: GroupVersionKind = GVK,
     ) -> Run:
         write = Write(verb, gvk, key, subresource)
-        with recorded() as run:
+        with Run() as run:
             self.ledger.began(write, OVER)
             self.ledger.answered(write, answer)
         return run
@@ -58,7 +58,7 @@ class Desk:
         body: bytes = b"",
     ) -> Run:
         write = Write(verb, GVK, key, body=body)
-        with recorded() as run:
+        with Run() as run:
             self.ledger.began(write, OVER)
             self.ledger.failed(write, error)
         return run
@@ -190,7 +190,7 @@ class TestAnswers:
         ledger = WriteLedger(clock=ManualClock())
         write = Write(Verb.CREATE, GVK, A)
 
-        with recorded() as run:
+        with Run() as run:
             ledger.began(write, OVER)
             ledger.answered(write, b"{}")
 

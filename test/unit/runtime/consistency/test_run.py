@@ -3,7 +3,7 @@
 import asyncio
 
 from smbpctl.runtime.client import Verb, Write
-from smbpctl.runtime.consistency import Need, Run, current_run, recorded
+from smbpctl.runtime.consistency import Need, Run, current_run
 from smbpctl.runtime.meta import GroupVersionKind, ObjectKey, ObjectMeta
 from test.support.own_writes import DECODER, OneScope, Server
 
@@ -31,7 +31,7 @@ class TestRecorded:
         async def child() -> None:
             found.append(current_run())
 
-        with recorded() as run:
+        with Run() as run:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(child())
 
@@ -43,7 +43,7 @@ class TestRecorded:
         met = asyncio.Barrier(2)
 
         async def work() -> bool:
-            with recorded() as run:
+            with Run() as run:
                 await met.wait()
                 return current_run() is run
 
