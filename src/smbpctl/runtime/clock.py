@@ -68,12 +68,13 @@ class SystemClock:
     Intervals agree with the loop's, starts need not.
     """
 
-    __slots__ = ("_loop", "monotonic")
+    __slots__ = ("_loop",)
+
+    monotonic: "staticmethod[[], float]" = staticmethod(time.monotonic)
+    """Return seconds since an arbitrary start; never goes back."""
 
     def __init__(self) -> None:
         self._loop = LoopClock()
-        self.monotonic: Callable[[], float] = time.monotonic
-        """Return seconds since an arbitrary start; never goes back."""
 
     def now(self) -> datetime:
         """Return the machine's wall-clock time in UTC."""
