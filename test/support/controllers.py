@@ -172,7 +172,7 @@ class Listening:
 
     def started(self, request: Request, causes: Sequence[Told], run_id: str, /) -> None:
         """Note it."""
-        self._note("started", str(request), [str(cause) for _, cause in causes], len(run_id))
+        self._note("started", str(request), [str(cause) for _, cause in causes], run_id[8:])
 
     def finished(self, request: Request, report: RunReport, /) -> None:
         """Note it."""

@@ -190,6 +190,7 @@ class Controller(Generic[K]):
         if task is None:
             raise RuntimeError("a worker is a task")
         self._worker.begin()
+        ended = self._watchdog.ended if self._watchdog is not None else None
         while True:
             try:
                 request = await self._queue.get()
@@ -202,8 +203,8 @@ class Controller(Generic[K]):
                 self._busy.set()
             try:
                 seconds = await self._worker.run(request, since)
-                if self._watchdog is not None:
-                    self._watchdog.ended(seconds)
+                if ended is not None:
+                    ended(seconds)
             finally:
                 self._queue.done(request)
                 del self._running[request]

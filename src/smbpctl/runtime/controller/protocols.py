@@ -69,7 +69,7 @@ class ReconcileMetrics(Protocol):
     def started(self) -> None:
         """Count a run that begins."""
 
-    def finished(self, outcome: str, seconds: float, /) -> None:
+    def finished(self, outcome: Outcome, seconds: float, /) -> None:
         """Count a run that ended, and how."""
 
     def failed(self, error_class: str, /) -> None:

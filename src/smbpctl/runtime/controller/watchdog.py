@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic, TypeVar, final
@@ -69,13 +69,11 @@ class Watchdog(Generic[K]):
         self._policy = policy
         self._tolerance = policy.tolerance.total_seconds()
         self._durations: deque[float] = deque(maxlen=_REMEMBERED)
+        self.ended: Callable[[float], None] = self._durations.append
+        """Take note of a run that ended, and of how many seconds it took."""
         self._stages: dict[tuple[K, float], int] = {}
         self._blocks: list[tuple[float, float]] = []
         self._due = math.inf
-
-    def ended(self, seconds: float) -> None:
-        """Take note of a run that ended."""
-        self._durations.append(seconds)
 
     def due(self, at: float) -> None:
         """Take note that the next look is meant to happen at this moment."""

@@ -108,7 +108,7 @@ class Worker(Generic[K]):
 
     async def run(self, request: Request[K], began: float) -> float:
         """Run the reconciler once; return how many seconds passed since `began`."""
-        run_id = f"{self._series}{next(self._numbers):08x}"
+        run_id = f"{self._series}-{next(self._numbers)}"
         # Not taken back at the end: the task is the worker's own, and its next run sets others.
         self._key.set(str(request))
         self._run_id.set(run_id)
@@ -117,7 +117,7 @@ class Worker(Generic[K]):
         self._metrics.started()
         error: Exception | None = None
         try:
-            verdict = judge_result(_checked(await self._recorded(request), request))
+            verdict = judge_result(await self._recorded(request))
             if self._conflicts:
                 self._conflicts.pop(request, None)
         except asyncio.CancelledError as cancelled:
@@ -131,7 +131,7 @@ class Worker(Generic[K]):
             cause = single_cause(raised)
             error, verdict = cause, self._judge(request, cause)
         seconds = self._clock.monotonic() - began
-        self._metrics.finished(verdict.outcome.value, seconds)
+        self._metrics.finished(verdict.outcome, seconds)
         if verdict.error_class is not None:
             self._metrics.failed(verdict.error_class.value)
         delay = self._requeue(request, verdict)
@@ -153,19 +153,20 @@ class Worker(Generic[K]):
         if self._listener is not None:
             _told(self._listener.stuck, request, seconds, frames)
 
-    async def _recorded(self, request: Request[K]) -> object:
+    async def _recorded(self, request: Request[K]) -> Result:
         """Run the reconciler; see that the next run of the key sees what this one wrote."""
-        if self._gate is None:
-            return await self._attempt(request)
         record: RunRecord | None = None
-        try:
-            with self._gate.recorded() as record:
-                result = await self._attempt(request)
-        finally:
-            if record is not None:
-                wait = self._gate.wait(record)
-                if wait is not None:
+        if self._gate is None:
+            result = await self._attempt(request)
+        else:
+            try:
+                with self._gate.recorded() as record:
+                    result = await self._attempt(request)
+            finally:
+                if record is not None and (wait := self._gate.wait(record)) is not None:
                     wait.when_over(self._hold(request))
+        if not isinstance(result, Result):
+            raise TypeError(f"the reconciler returned {result!r} for {request}, not a Result")
         if self._guard is not None and record is not None:
             self._look_for_loop(self._guard, request, record)
         return result
@@ -252,12 +253,6 @@ class Worker(Generic[K]):
             cause = _REQUEUE if verdict.error_class is None else _RETRY
             queue.add_after(request, verdict.delay, priority=priority, cause=cause)
         return verdict.delay
-
-
-def _checked(result: object, request: Request[Any]) -> Result:
-    if not isinstance(result, Result):
-        raise TypeError(f"the reconciler returned {result!r} for {request}, not a Result")
-    return result
 
 
 def _bound(name: str) -> ContextVar[Any]:

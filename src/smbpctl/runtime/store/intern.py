@@ -45,8 +45,9 @@ class Interned:
 
     def labels(self, json: bytes, owner: str) -> Labels | None:
         """Return the labels that `json` says; `owner` is the name of the object they are on."""
-        if json in self._labels:
-            return self._labels[json]
+        known = self._labels.get(json)
+        if known is not None:
+            return known
         decoded = _LABELS.decode(json)
         if decoded is None:
             return None
@@ -59,7 +60,7 @@ class Interned:
         texts = [
             owner if each == owner else words.setdefault(each, each) for each in decoded.values()
         ]
-        labels = Labels(_kept(self._names, names, names), tuple(texts))
+        labels = Labels(self._names.get(names) or _kept(self._names, names, names), tuple(texts))
         return labels if owner in texts else _kept(self._labels, json, labels)
 
     def owners(self, json: bytes) -> tuple[OwnerReference, ...] | None:

@@ -29,7 +29,8 @@ CONNECT_TIMEOUT = timedelta(seconds=10)
 IDLE_CONNECTION = timedelta(seconds=30)
 """How long an unused connection is kept; load balancers commonly drop theirs after 60 s."""
 
-_CHUNK = 1 << 20
+_CHUNK = 64 * 1024
+"""What of a stream is taken at once: it stays in the processor's cache while it is cut."""
 _BUFFER = 256 * 1024
 _LARGE_BODY = 512 * 1024
 _CLOSING_TURNS = 3
@@ -292,11 +293,14 @@ class SessionResponse:
             self._headers = joined
         return self._headers
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; see `HttpResponse.chunks`."""
+        return self._chunks(_CHUNK)
+
+    async def _chunks(self, most: int) -> AsyncIterator[bytes]:
         content = self._response.content
         try:
-            while chunk := await content.read(_CHUNK):
+            while chunk := await content.read(most):
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise transport_error(error, self._what) from error
@@ -305,7 +309,7 @@ class SessionResponse:
         """Return the whole body; see `HttpResponse.read`."""
         parts: list[bytes] = []
         size = 0
-        async for chunk in self.chunks():
+        async for chunk in self._chunks(_BUFFER):
             size += len(chunk)
             if size > limit:
                 raise TransportError(f"{self._what}: the answer exceeds {limit} bytes", sent=True)
