@@ -125,11 +125,11 @@ class OptionalInformer:
         return 0 if self._informer is None else self._informer.object_count()
 
     def add_handler(self, fn: Handler) -> HandlerRegistration:
-        """Call `fn` for every event from now on, and now with `Created` for all that is known."""
+        """Call `fn` for every event from now on, and with `Created` for all that is known."""
         self._handlers.append(fn)
-        if self._informer is not None:
-            self._informer.add_handler(fn)
-        return HandlerRegistration(self)
+        if self._informer is None:
+            return HandlerRegistration(self)
+        return HandlerRegistration(self, self._informer.add_handler(fn))
 
     def add_index(self, name: str, function: IndexFunction) -> None:
         """Add or replace an index over all objects of the kind, whenever it is served."""

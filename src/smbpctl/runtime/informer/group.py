@@ -175,10 +175,10 @@ class InformerGroup:
             member.add_index(name, function)
 
     def add_handler(self, fn: Handler) -> HandlerRegistration:
-        """Call `fn` for every event from now on, and now with `Created` for all that is known."""
-        for member in self._members.values():
-            member.add_handler(fn)
-        return HandlerRegistration(self)
+        """Call `fn` for every event from now on, and with `Created` for all that is known."""
+        return HandlerRegistration(
+            self, *[member.add_handler(fn) for member in self._members.values()]
+        )
 
     def on_standing(self, listener: Callable[[Standing], None]) -> None:
         """Call `listener` with the group's standing whenever that of a member changes."""

@@ -9,7 +9,7 @@ from typing import TypeAlias, Unpack, final
 import structlog
 
 from smbpctl.runtime.clock import Clock, Random
-from smbpctl.runtime.event import Created, Event, Updated
+from smbpctl.runtime.event import Event, Updated
 from smbpctl.runtime.informer.client import Form, InformerOptions, ListWatchClient, Scope
 from smbpctl.runtime.informer.handlers import Handler, HandlerRegistration, Handlers
 from smbpctl.runtime.informer.listwatch import InformerState, ListReason, Pause
@@ -72,7 +72,7 @@ class Informer:
         self._form = form
         self._field_owners = field_owners
         self._options = options
-        self._handlers = Handlers()
+        self._handlers = Handlers(clock)
         self._standing = Standing()
         self._listeners: tuple[Callable[[Standing], None], ...] = ()
         self._on_progress: Callable[[], None] | None = None
@@ -185,12 +185,13 @@ class Informer:
             self._twin.add_index(name, function)
 
     def add_handler(self, fn: Handler) -> HandlerRegistration:
-        """Call `fn` for every event from now on, and now with `Created` for all that is known.
+        """Call `fn` for every event from now on, and with `Created` for all that is known.
 
-        It is called within the informer and must not wait. If it raises, that is logged.
+        It is called within the informer and must not wait. If it raises, that is logged. Of many
+        objects it is told by and by, which the registration waits for; what changes meanwhile is
+        told at once, and as created if its turn had not come.
         """
-        self._handlers.add(fn, past=[Created(each, initial=True) for each in self.store.list()])
-        return HandlerRegistration(self)
+        return HandlerRegistration(self, self._handlers.add(fn, past=self.store.unsorted()))
 
     def on_progress(self, call: Callable[[], None]) -> None:
         """Call `call` whenever the store knows more: after events, bookmarks and lists.
