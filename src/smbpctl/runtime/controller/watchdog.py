@@ -1,8 +1,8 @@
 """Finds runs that last far longer than they should, and tells them from a blocked event loop."""
 
 import math
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from array import array
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic, TypeVar, final
@@ -68,12 +68,18 @@ class Watchdog(Generic[K]):
     def __init__(self, policy: StuckPolicy) -> None:
         self._policy = policy
         self._tolerance = policy.tolerance.total_seconds()
-        self._durations: deque[float] = deque(maxlen=_REMEMBERED)
-        self.ended: Callable[[float], None] = self._durations.append
-        """Take note of a run that ended, and of how many seconds it took."""
+        # A ring, and of numbers that are no objects: scattered over the memory that a long queue
+        # leaves behind, 512 floats would keep most of that from being given back.
+        self._durations = array("d", bytes(8 * _REMEMBERED))
+        self._ended = 0
         self._stages: dict[tuple[K, float], int] = {}
         self._blocks: list[tuple[float, float]] = []
         self._due = math.inf
+
+    def ended(self, seconds: float) -> None:
+        """Take note of a run that ended."""
+        self._durations[self._ended % _REMEMBERED] = seconds
+        self._ended += 1
 
     def due(self, at: float) -> None:
         """Take note that the next look is meant to happen at this moment."""
@@ -104,9 +110,9 @@ class Watchdog(Generic[K]):
     def threshold(self) -> float:
         """Return after how many seconds a run is stuck."""
         floor = self._policy.floor.total_seconds()
-        if not self._durations:
+        ordered = sorted(self._durations[: self._ended])
+        if not ordered:
             return floor
-        ordered = sorted(self._durations)
         return max(floor, self._policy.factor * ordered[int(0.99 * (len(ordered) - 1))])
 
     def _blocked_since(self, since: float) -> float:

@@ -170,6 +170,8 @@ class KeyQueue(Generic[K]):
             self._entries[key] = entry
         elif entry.owed is not None:
             self._settle(entry.owed, now)
+        elif not self._entries:
+            self._entries.clear()  # a table that was large once stays so otherwise
         return now - entry.at
 
     def hold(self, key: K) -> None:
