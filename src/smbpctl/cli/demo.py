@@ -1,33 +1,20 @@
 """`smbpctl demo`: the operator at work on a control plane of its own, until all is available."""
 
 import argparse
-import asyncio
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
 import smbpctl
 from smbpctl.app import configure_logging
 from smbpctl.cli.command import Subcommands
 from smbpctl.runtime.errors import ConfigurationError
-from smbpctl.runtime.simulation.controlplane import (
-    BinariesError,
-    NotReady,
-    PortTaken,
-    ProcessDied,
-)
-from smbpctl.sandbox.demo import Demo, DemoOptions
 from smbpctl.settings import LogLevel, read_settings
 
 _SOURCE = Path(smbpctl.__file__).parents[2]
 _BUILD = _SOURCE / "hack" / "controlplane" / "build.py"
 _SAMPLE = _SOURCE / "config" / "samples" / "bigpeer.yaml"
-
-_NO_CONTROL_PLANE = (BinariesError, NotReady, PortTaken, ProcessDied)
-"""What keeps a control plane from starting; each says so in words."""
 
 
 def add_to(commands: Subcommands) -> None:
@@ -41,9 +28,16 @@ def add_to(commands: Subcommands) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run the demonstration; 0 when the BigPeer became available."""
+    try:
+        # Here, because no other command needs a terminal's colours and a cluster of its own.
+        from smbpctl.sandbox.demo import DemoOptions
+        from smbpctl.sandbox.showing import show
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("rich"):
+            raise
+        raise ConfigurationError("it needs a package more: install smbpctl[demo]") from error
     binaries: Path = arguments.binaries or _built()
     configure_logging(read_settings({"log_level": LogLevel.ERROR}))
-    console = Console()
     with tempfile.TemporaryDirectory(prefix="smbpctl-demo-") as directory:
         options = DemoOptions(
             binaries=binaries,
@@ -51,13 +45,7 @@ def execute(arguments: argparse.Namespace) -> int:
             directory=Path(directory),
             stay=arguments.stay,
         )
-        try:
-            available = asyncio.run(Demo(options, console).run())
-        except KeyboardInterrupt:
-            return 0
-        except _NO_CONTROL_PLANE as error:
-            raise ConfigurationError(str(error)) from error
-    return 0 if available else 1
+        return 0 if show(options) else 1
 
 
 def _built() -> Path:

@@ -6,15 +6,12 @@ from datetime import timedelta
 from typing import Protocol, final
 
 import structlog
-from aiohttp import web
 
 from smbpctl.runtime.errors import ConfigurationError
-from smbpctl.runtime.health import Health, HealthReport, ProbeKind
+from smbpctl.runtime.health import Health
 
 DRAIN = timedelta(seconds=5)
 """How long requests that are being answered may take when the server stops."""
-
-_PATHS = {"/healthz": ProbeKind.LIVENESS, "/readyz": ProbeKind.READINESS}
 
 _log = structlog.get_logger(__name__)
 
@@ -61,48 +58,20 @@ class ProbeServer:
 
     async def run(self) -> None:
         """Serve until cancelled; raise ConfigurationError when the address cannot be had."""
-        runner = web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=DRAIN.total_seconds()
-        )
-        await runner.setup()
+        # Here, because a web server takes longer to import than most of the runtime.
+        from smbpctl.runtime.probes import Probes
+
+        probes = Probes(self._health, self._metrics)
         try:
-            try:
-                await web.TCPSite(runner, self._host, self._wanted_port).start()
-            except OSError as error:
-                raise ConfigurationError(f"probe address {self._address}: {error}") from error
-            self._port = runner.addresses[0][1]
-            self._listening.set()
-            _log.info("probe server started", address=self._address, port=self._port)
-            await asyncio.Event().wait()
+            async with probes.listening(self._host, self._wanted_port) as self._port:
+                self._listening.set()
+                _log.info("probe server started", address=self._address, port=self._port)
+                await asyncio.Event().wait()
+        except OSError as error:
+            raise ConfigurationError(f"probe address {self._address}: {error}") from error
         finally:
             self._listening.clear()
             self._port = None
-            await runner.cleanup()
-
-    def _application(self) -> web.Application:
-        application = web.Application()
-        for path in _PATHS:
-            application.router.add_get(path, self._probe)
-            application.router.add_get(path + "/{name}", self._one_check)
-        application.router.add_get("/metrics", self._expose)
-        return application
-
-    async def _probe(self, request: web.Request) -> web.Response:
-        kind = _PATHS[request.path]
-        report = self._health.report(kind, exclude=request.query.getall("exclude", []))
-        return _answer(report, title=request.path[1:], verbose="verbose" in request.query)
-
-    async def _one_check(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        kind = _PATHS[request.path.removesuffix(f"/{name}")]
-        report = self._health.report_one(kind, name)
-        if report is None:
-            return web.Response(status=404, text=f"there is no check named {name}\n")
-        return _answer(report, title=request.path[1:], verbose="verbose" in request.query)
-
-    async def _expose(self, _request: web.Request) -> web.Response:
-        body, content_type = self._metrics.exposition()
-        return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 def parse_address(address: str) -> tuple[str | None, int]:
@@ -120,11 +89,3 @@ def parse_address(address: str) -> tuple[str | None, int]:
     if not colon or not 0 <= number <= 65535 or (":" in host and not bracketed):
         raise ConfigurationError(f"probe address {address!r} is not host:port")
     return host or None, number
-
-
-def _answer(report: HealthReport, *, title: str, verbose: bool) -> web.Response:
-    if report.ok and not verbose:
-        return web.Response(text="ok\n")
-    verdict = "passed" if report.ok else "failed"
-    lines = [*report.lines, f"{title} check {verdict}"]
-    return web.Response(status=200 if report.ok else 500, text="\n".join(lines) + "\n")

@@ -2,6 +2,7 @@
 
 import argparse
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,22 +91,6 @@ class TestExecute:
         assert "etcd" in err
         assert "Traceback" not in err
 
-    def test_ctrl_c_is_a_way_to_end_it(
-        self, binaries: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """After `--stay` it is the only one."""
-
-        class Interrupted:
-            def __init__(self, *_: object) -> None:
-                pass
-
-            async def run(self) -> bool:
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(demo, "Demo", Interrupted)
-
-        assert execute(["demo", "--binaries", str(binaries)]) == 0
-
 
 class TestBuilt:
     def test_the_last_line_of_the_build_is_the_folder(
@@ -135,3 +120,19 @@ class TestBuilt:
 
         with pytest.raises(ConfigurationError, match="name --binaries"):
             demo._built()
+
+    def test_without_the_packages_of_the_demo(
+        self,
+        binaries: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """An operator's image goes without them; the error says what to install."""
+        for name in [each for each in sys.modules if each.startswith("smbpctl.sandbox.")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "rich.console", None)
+
+        code = execute(["demo", "--binaries", str(binaries)])
+
+        assert code == 1
+        assert "install smbpctl[demo]" in capsys.readouterr().err
