@@ -1,15 +1,23 @@
 """`Direct`: carries out the calls of a client over HTTP, each one live request or stream."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import cast, final
 
 import msgspec
 
 from smbpctl.runtime.client.call import Caller, RequestMetrics
-from smbpctl.runtime.client.calls import Chunks, GetCall, ListCall, RawCall, WatchCall, WriteCall
+from smbpctl.runtime.client.calls import (
+    Chunks,
+    GetCall,
+    ListCall,
+    RawCall,
+    Validation,
+    WatchCall,
+    WriteCall,
+)
 from smbpctl.runtime.client.guards import Fence, Verb, Write, WriteObserver
 from smbpctl.runtime.client.query import (
     JSON,
@@ -99,7 +107,7 @@ class Direct:
         context = str(call)
         request = HttpRequest("GET", path, {"Accept": JSON}, timeout=self._call_timeout)
         try:
-            return decode(await self._send(request, call), _MANIFEST, context)
+            return decode(await self._send(request, call, context), _MANIFEST, context)
         except NotFound:
             return None
 
@@ -119,7 +127,7 @@ class Direct:
                 token=token,
             )
             request = HttpRequest("GET", f"{path}?{query}", headers, timeout=self._call_timeout)
-            body = await self._send(request, call, limit=LIST_LIMIT)
+            body = await self._send(request, call, context, limit=LIST_LIMIT)
             token = decode(body, _HEAD, context).metadata.continue_
             yield body
             if not token:
@@ -160,22 +168,20 @@ class Direct:
             raise ValueError(f"{call}: no field owner is given")
         resource = await self._discovery.resource(call.gvk)
         path = _path(resource, call)
-        headers = {"Accept": JSON, "Content-Type": call.content_type}
-        request = HttpRequest(_METHODS[call.verb], path, headers, _body(call))
         if call.dry_run:
-            return await self._answer(_within(request, call, self._call_timeout), call)
-        return await self._guarded(request, call)
+            return await self._answer(_request(path, call, self._call_timeout), call)
+        return await self._guarded(path, call)
 
-    async def _guarded(self, request: HttpRequest, call: WriteCall) -> Manifest:
+    async def _guarded(self, path: str, call: WriteCall) -> Manifest:
         """Send a write that changes something: every one of them passes here."""
-        limit = self._call_timeout
+        limit, check = self._call_timeout, None
         if self._fence is not None:
             allowance = self._fence.allowance()
             limit = limit if allowance is None else min(limit, allowance)
             if limit <= timedelta(0):
                 raise LeadershipLost(f"{call}: not sent, this process may no longer write")
-            request = replace(request, before_send=self._fence.check)
-        request = _within(request, call, limit)
+            check = self._fence.check
+        request = _request(path, call, limit, check)
         if self._observer is None:
             return await self._answer(request, call)
         write = Write(call.verb, call.gvk, call.key, call.subresource, request.body or b"")
@@ -219,7 +225,7 @@ class Direct:
         context = str(call)
         limit = LIST_LIMIT if call.verb is Verb.DELETE_COLLECTION else BODY_LIMIT
         try:
-            body = await self._send(request, call, limit=limit)
+            body = await self._send(request, call, context, limit=limit)
         except ServerError as error:
             if (refused := _refused_apply(error, call)) is not None:
                 raise refused from error
@@ -233,11 +239,12 @@ class Direct:
         self,
         request: HttpRequest,
         call: GetCall | ListCall | WriteCall,
+        context: str,
         *,
         limit: int = BODY_LIMIT,
     ) -> bytes:
         try:
-            return await self._caller.body(request, str(call), limit=limit)
+            return await self._caller.body(request, context, limit=limit)
         except PathNotServed as error:
             raise self._not_served(error, call.gvk) from error
 
@@ -283,18 +290,37 @@ def _body(call: WriteCall) -> bytes:
     return msgspec.json.encode(call.body)
 
 
-def _within(request: HttpRequest, call: WriteCall, limit: timedelta) -> HttpRequest:
-    """Return the request with its query; the server gives up after `limit`, we a little later."""
+def _request(
+    path: str, call: WriteCall, limit: timedelta, check: Callable[[], None] | None = None
+) -> HttpRequest:
+    """Return the request of a write; the server gives up after `limit`, we a little later."""
+    query = _write_query(call.field_owner, call.validation, call.force, call.dry_run)
+    if call.selector is not None or call.fields is not None:
+        selectors = {
+            "labelSelector": call.selector.to_query() if call.selector else "",
+            "fieldSelector": call.fields.to_query() if call.fields else "",
+        }
+        query += f"&{encoded(selectors)}"
+    return HttpRequest(
+        _METHODS[call.verb],
+        f"{path}?timeout={_text(limit)}{query}",
+        {"Accept": JSON, "Content-Type": call.content_type},
+        _body(call),
+        timeout=limit + _MARGIN,
+        before_send=check,
+    )
+
+
+@lru_cache(maxsize=64)
+def _write_query(owner: str, validation: Validation | None, force: bool, dry_run: bool) -> str:
+    """Return what the writes of a process have in common: to quote it takes long."""
     query = {
-        "timeout": _text(limit),
-        "fieldManager": call.field_owner,
-        "fieldValidation": call.validation.value if call.validation else "",
-        "force": "true" if call.force else "",
-        "labelSelector": call.selector.to_query() if call.selector else "",
-        "fieldSelector": call.fields.to_query() if call.fields else "",
-        "dryRun": "All" if call.dry_run else "",
+        "fieldManager": owner,
+        "fieldValidation": validation.value if validation else "",
+        "force": "true" if force else "",
+        "dryRun": "All" if dry_run else "",
     }
-    return replace(request, url=f"{request.url}?{encoded(query)}", timeout=limit + _MARGIN)
+    return f"&{encoded(query)}" if any(query.values()) else ""
 
 
 def _text(limit: timedelta) -> str:

@@ -81,6 +81,8 @@ class Metrics:
             registry=self.registry,
         )
         self._hosts: set[str] = set()
+        # To look a child up by its labels costs more than to count.
+        self._counters: dict[tuple[str, str, int | str], Counter] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
@@ -103,12 +105,18 @@ class Metrics:
 
     def request(self, method: str, host: str, code: int | str) -> None:
         """Count an HTTP request; `code` is the status, or `<error>` when no answer came."""
-        if host not in self._hosts:
-            if len(self._hosts) < MAX_HOSTS:
-                self._hosts.add(host)
-            else:
-                host = OTHER_HOSTS
-        self._requests.labels(code=str(code), method=method, host=host).inc()
+        counter = self._counters.get((method, host, code))
+        if counter is None:
+            counter = self._counter(method, host, code)
+        counter.inc()
+
+    def _counter(self, method: str, host: str, code: int | str) -> Counter:
+        if host not in self._hosts and len(self._hosts) >= MAX_HOSTS:
+            return self._requests.labels(code=str(code), method=method, host=OTHER_HOSTS)
+        self._hosts.add(host)
+        counter = self._requests.labels(code=str(code), method=method, host=host)
+        self._counters[method, host, code] = counter
+        return counter
 
     def read_your_writes_waited(self, outcome: str, seconds: float) -> None:
         """Count a key that waited for its own writes: until `seen` by the cache, or `read` live."""

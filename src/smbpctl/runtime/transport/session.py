@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import lru_cache
@@ -17,9 +17,10 @@ from smbpctl.runtime.errors import TransportError, Unauthorized
 from smbpctl.runtime.transport.answer import failure
 from smbpctl.runtime.transport.configuration import ClusterConfig, Credential
 from smbpctl.runtime.transport.credentials import Credentials
-from smbpctl.runtime.transport.exchange import BODY_LIMIT, HttpRequest
+from smbpctl.runtime.transport.exchange import HttpRequest
 from smbpctl.runtime.transport.faults import transport_error
 from smbpctl.runtime.transport.gate import Gate, gates
+from smbpctl.runtime.transport.response import BUFFER, SessionResponse
 from smbpctl.runtime.transport.tls import TlsContexts
 from smbpctl.runtime.transport.websocket import WebSocket
 
@@ -29,9 +30,6 @@ CONNECT_TIMEOUT = timedelta(seconds=10)
 IDLE_CONNECTION = timedelta(seconds=30)
 """How long an unused connection is kept; load balancers commonly drop theirs after 60 s."""
 
-_CHUNK = 64 * 1024
-"""What of a stream is taken at once: it stays in the processor's cache while it is cut."""
-_BUFFER = 256 * 1024
 _LARGE_BODY = 512 * 1024
 _CLOSING_TURNS = 3
 
@@ -66,8 +64,8 @@ class HttpTransport:
         self._credentials = Credentials(config, clock) if config else None
         secure = config is not None and config.server.startswith("https:")
         self._tls = TlsContexts(config, clock) if config and secure else None
-        self._calls: aiohttp.ClientSession | None = None
-        self._streams: aiohttp.ClientSession | None = None
+        # By whether they are for streams, and whether they ask before the first byte.
+        self._sessions: dict[tuple[bool, bool], aiohttp.ClientSession] = {}
         self._closed = False
 
     @property
@@ -76,7 +74,7 @@ class HttpTransport:
         return self._base_url
 
     @asynccontextmanager
-    async def send(self, request: HttpRequest) -> AsyncGenerator["SessionResponse"]:
+    async def send(self, request: HttpRequest) -> AsyncGenerator[SessionResponse]:
         """Send a request; see `Transport.send`.
 
         A 401 is tried once more when the credential could be renewed, an untrusted certificate
@@ -140,9 +138,8 @@ class HttpTransport:
     async def close(self) -> None:
         """Close every connection; requests under way and later ones raise TransportError."""
         self._closed = True
-        sessions = [session for session in (self._calls, self._streams) if session is not None]
-        self._calls = self._streams = None
-        for session in sessions:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
         # Sockets of aborted connections are closed in the next turns of the loop.
         for _ in range(_CLOSING_TURNS):
@@ -215,7 +212,7 @@ class HttpTransport:
             headers["Authorization"] = credential.authorization
         # Without bytes there is no first chunk, at which a gate would be asked.
         body = request.body or None
-        return await self._session(stream=request.timeout is None).request(
+        return await self._session(stream=request.timeout is None, gated=gate is not None).request(
             request.method,
             URL(self._url(request.url), encoded=True),
             headers=headers,
@@ -238,83 +235,34 @@ class HttpTransport:
             raise ValueError(f"{url} is not on {self._base_url}")
         return url
 
-    def _session(self, *, stream: bool) -> aiohttp.ClientSession:
-        session = self._streams if stream else self._calls
-        if session is not None:
-            return session
+    def _session(self, *, stream: bool, gated: bool = False) -> aiohttp.ClientSession:
+        session = self._sessions.get((stream, gated))
+        if session is None:
+            session = self._sessions[stream, gated] = self._new_session(stream, gated=gated)
+        return session
+
+    def _new_session(self, stream: bool, *, gated: bool) -> aiohttp.ClientSession:
         if self._closed:
             raise TransportError("the transport is closed", sent=False)
-        if self._connector is not None:
+        if gated:
+            # Of its own, because being asked costs every request of a session.
+            connector = self._session(stream=stream).connector
+        elif self._connector is not None:
             connector = self._connector()
         else:
             connector = aiohttp.TCPConnector(
                 limit=0 if stream else self._connections,
                 keepalive_timeout=IDLE_CONNECTION.total_seconds(),
             )
-        session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             connector=connector,
+            connector_owner=not gated,
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=_BUFFER,
+            read_bufsize=BUFFER,
             timeout=_client_timeout(None, None),
-            trace_configs=[gates()],
+            trace_configs=[gates()] if gated else None,
         )
-        if stream:
-            self._streams = session
-        else:
-            self._calls = session
-        return session
-
-
-@final
-class SessionResponse:
-    """Satisfies `HttpResponse` with an aiohttp response."""
-
-    __slots__ = ("_headers", "_response", "_what")
-
-    def __init__(self, response: aiohttp.ClientResponse, what: str) -> None:
-        self._response = response
-        self._what = what
-        self._headers: Mapping[str, str] | None = None
-
-    @property
-    def status(self) -> int:
-        """Return the HTTP status code."""
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers by lower-case name; repeated ones are joined by a comma."""
-        if self._headers is None:
-            joined: dict[str, str] = {}
-            for name, value in self._response.headers.items():
-                key = name.lower()
-                joined[key] = f"{joined[key]}, {value}" if key in joined else value
-            self._headers = joined
-        return self._headers
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; see `HttpResponse.chunks`."""
-        return self._chunks(_CHUNK)
-
-    async def _chunks(self, most: int) -> AsyncIterator[bytes]:
-        content = self._response.content
-        try:
-            while chunk := await content.read(most):
-                yield chunk
-        except (aiohttp.ClientError, OSError) as error:
-            raise transport_error(error, self._what) from error
-
-    async def read(self, limit: int = BODY_LIMIT) -> bytes:
-        """Return the whole body; see `HttpResponse.read`."""
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self._chunks(_BUFFER):
-            size += len(chunk)
-            if size > limit:
-                raise TransportError(f"{self._what}: the answer exceeds {limit} bytes", sent=True)
-            parts.append(chunk)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 @final
