@@ -68,6 +68,7 @@ class _Memory:
         initial_events: bool = False,
         timeout: timedelta,
         read_timeout: timedelta,
+        gathers: Callable[[], bool] | None = None,
     ) -> Chunks:
         """Open a stream on which nothing comes; there is no list as a stream."""
         if initial_events:

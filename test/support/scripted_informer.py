@@ -77,6 +77,7 @@ class ScriptedClient:
         initial_events: bool = False,
         timeout: timedelta,
         read_timeout: timedelta,
+        gathers: Callable[[], bool] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Play the next watch; an error as its first part is raised on entering."""
         self._record("stream" if initial_events else f"watch {resource_version}", dict(locals()))

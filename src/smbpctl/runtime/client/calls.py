@@ -1,6 +1,6 @@
 """The calls of a client as values, and `Backend`: what carries them out, or wraps what does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -88,6 +88,8 @@ class WatchCall:
     initial_events: bool = False
     timeout: timedelta
     read_timeout: timedelta
+    gathers: Callable[[], bool] | None = None
+    """Asked before each chunk: whether to wait some milliseconds for much (never)."""
 
     def __str__(self) -> str:
         return _of_collection("watch", self.gvk, self.namespace)

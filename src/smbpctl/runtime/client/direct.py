@@ -150,7 +150,9 @@ class Direct:
         url = f"{resource.path(call.namespace)}?{query}"
         context = str(call)
         headers = watch_headers(metadata_only=call.metadata_only)
-        request = HttpRequest("GET", url, headers, read_timeout=call.read_timeout)
+        request = HttpRequest(
+            "GET", url, headers, read_timeout=call.read_timeout, gathers=call.gathers
+        )
         async with AsyncExitStack() as stack:
             try:
                 opened = self._caller.stream(request, context)

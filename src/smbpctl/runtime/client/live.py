@@ -153,12 +153,14 @@ class Client:
         initial_events: bool = False,
         timeout: timedelta,
         read_timeout: timedelta,
+        gathers: Callable[[], bool] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a watch with bookmarks; the block gets raw chunks, cut anywhere.
 
         The server ends the stream after `timeout`; `read_timeout` is the longest silence. With
         `initial_events` everything there is comes first, as ADDED events up to a bookmark that
-        says so; servers without WatchList refuse that as Invalid or BadRequest.
+        says so; servers without WatchList refuse that as Invalid or BadRequest. While `gathers`
+        says so, a chunk is some milliseconds late, so that there is more in it.
         """
         return self.backend.watch(
             WatchCall(
@@ -171,6 +173,7 @@ class Client:
                 initial_events=initial_events,
                 timeout=timeout,
                 read_timeout=read_timeout,
+                gathers=gathers,
             )
         )
 

@@ -198,7 +198,7 @@ class Reflector:
         try:
             async with (
                 ends_when_silent(self._clock, patience) as silence,
-                self._open(resource_version, initial_events=initial) as chunks,
+                self._open(resource_version, listed) as chunks,
             ):
                 opened_at = self._clock.monotonic()
                 if listed is None:
@@ -215,7 +215,7 @@ class Reflector:
             self.store.resource_version, timedelta(seconds=lasted), progressed, error=error
         )
 
-    def _open(self, resource_version: str, *, initial_events: bool) -> Chunks:
+    def _open(self, resource_version: str, listed: list[str] | None) -> Chunks:
         shortest, longest = self._watch_timeout
         return self._client.watch(
             self._gvk,
@@ -224,7 +224,9 @@ class Reflector:
             fields=self._scope.fields,
             metadata_only=self._metadata_only,
             resource_version=resource_version,
-            initial_events=initial_events,
+            initial_events=listed is not None,
+            # Nobody sees anything of a list before its end; then each event is urgent.
+            gathers=None if listed is None else lambda: not listed,
             timeout=timedelta(
                 seconds=self._random.uniform(shortest.total_seconds(), longest.total_seconds())
             ),

@@ -18,8 +18,10 @@ class HttpRequest:
     `url` is absolute, or a path with query on the transport's own server; it is sent as it is,
     so the caller quotes. `timeout` bounds the whole exchange, the body of the answer included;
     None makes it a stream, which may last for ever. `read_timeout` is the longest silence
-    accepted between two chunks. `before_send` is called with the connection in hand, directly
-    before the first byte; what it raises passes through, and nothing was sent then.
+    accepted between two chunks; `gathers` is asked before each chunk whether its reader would
+    rather wait some milliseconds for much than be woken for little. `before_send` is called with
+    the connection in hand, directly before the first byte; what it raises passes through, and
+    nothing was sent then.
     """
 
     method: str
@@ -29,6 +31,7 @@ class HttpRequest:
     timeout: timedelta | None = None
     read_timeout: timedelta | None = None
     before_send: Callable[[], None] | None = None
+    gathers: Callable[[], bool] | None = None
 
 
 class HttpResponse(Protocol):

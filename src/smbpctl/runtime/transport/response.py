@@ -1,6 +1,6 @@
 """The answers of aiohttp as the seam to HTTP has them: status, headers and bytes."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Final, final
 
 import aiohttp
@@ -9,6 +9,7 @@ from multidict import CIMultiDictProxy
 from smbpctl.runtime.errors import TransportError
 from smbpctl.runtime.transport.exchange import BODY_LIMIT
 from smbpctl.runtime.transport.faults import transport_error
+from smbpctl.runtime.transport.gathering import Marked, gathering
 
 BUFFER: Final = 256 * 1024
 """How much of an answer waits to be taken before the server is kept waiting."""
@@ -46,11 +47,18 @@ class Headers(Mapping[str, str]):
 class SessionResponse:
     """Satisfies `HttpResponse` with an aiohttp response."""
 
-    __slots__ = ("_response", "_what")
+    __slots__ = ("_gathers", "_response", "_what")
 
-    def __init__(self, response: aiohttp.ClientResponse, what: str) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        what: str,
+        *,
+        gathers: Callable[[], bool] | None = None,
+    ) -> None:
         self._response = response
         self._what = what
+        self._gathers = gathers
 
     @property
     def status(self) -> int:
@@ -66,10 +74,21 @@ class SessionResponse:
         """Yield the body as it arrives; see `HttpResponse.chunks`."""
         content = self._response.content
         try:
+            while self._gathers is not None and self._gathers():
+                with gathering(self._socket()):
+                    chunk = await content.read(_CHUNK)
+                if not chunk:
+                    return
+                yield chunk
             while chunk := await content.read(_CHUNK):
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise transport_error(error, self._what) from error
+
+    def _socket(self) -> Marked | None:
+        connection = self._response.connection
+        transport = None if connection is None else connection.transport
+        return None if transport is None else transport.get_extra_info("socket")
 
     async def read(self, limit: int = BODY_LIMIT) -> bytes:
         """Return the whole body; see `HttpResponse.read`."""

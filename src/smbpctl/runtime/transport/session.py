@@ -92,7 +92,7 @@ class HttpTransport:
                 raise gate.refusal from None
             raise transport_error(error, what) from error
         try:
-            yield SessionResponse(response, what)
+            yield SessionResponse(response, what, gathers=request.gathers)
         finally:
             # Read to its end, the body has returned the connection to the pool. If not, it is of no
             # use to anybody: aborted, because a polite end of TLS would outlive the session.
