@@ -49,8 +49,13 @@ fmt: $(STAMP) ## format and mend what can be mended
 lint: $(STAMP) ## format check, lint, types, layer contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/pyright
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target mypy pyright imports
+
+.PHONY: mypy pyright imports
+mypy pyright: $(STAMP)
+	@$(BIN)/$@
+
+imports: $(STAMP)
 	@$(BIN)/lint-imports
 
 .PHONY: check

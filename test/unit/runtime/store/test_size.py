@@ -10,7 +10,7 @@ import pytest
 from smbpctl.runtime.store import ObjectDecoder, Store
 from test.support.list_watch import WIDGET, encode
 
-OBJECTS = 3000
+OBJECTS = 1500
 
 
 def pod_like(number: int) -> dict[str, Any]:

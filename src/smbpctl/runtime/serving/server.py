@@ -1,27 +1,16 @@
-"""The HTTP server of probes and metrics: `/healthz`, `/readyz` and `/metrics`."""
+"""The socket on which probes and metrics are served."""
 
 import asyncio
 import ipaddress
-from datetime import timedelta
-from typing import Protocol, final
+from typing import final
 
 import structlog
 
 from smbpctl.runtime.errors import ConfigurationError
 from smbpctl.runtime.health import Health
-
-DRAIN = timedelta(seconds=5)
-"""How long requests that are being answered may take when the server stops."""
+from smbpctl.runtime.serving.exposition import Exposition
 
 _log = structlog.get_logger(__name__)
-
-
-class Exposition(Protocol):
-    """What `/metrics` shows: satisfied by `metrics.Metrics`."""
-
-    def exposition(self) -> tuple[bytes, str]:
-        """Return the text and its content type."""
-        ...
 
 
 @final
@@ -59,7 +48,7 @@ class ProbeServer:
     async def run(self) -> None:
         """Serve until cancelled; raise ConfigurationError when the address cannot be had."""
         # Here, because a web server takes longer to import than most of the runtime.
-        from smbpctl.runtime.probes import Probes
+        from smbpctl.runtime.serving.probes import Probes
 
         probes = Probes(self._health, self._metrics)
         try:

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from smbpctl.runtime.health import Health
-from smbpctl.runtime.probes import Probes
+from smbpctl.runtime.serving.probes import Probes
 
 
 class FakeMetrics:

@@ -1,4 +1,4 @@
-"""What answers on `/healthz`, `/readyz` and `/metrics`: the web server behind `serving`."""
+"""What answers on `/healthz`, `/readyz` and `/metrics`."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -7,14 +7,14 @@ from typing import final
 from aiohttp import web
 
 from smbpctl.runtime.health import Health, HealthReport, ProbeKind
-from smbpctl.runtime.serving import DRAIN, Exposition
+from smbpctl.runtime.serving.exposition import DRAIN, Exposition
 
 _PATHS = {"/healthz": ProbeKind.LIVENESS, "/readyz": ProbeKind.READINESS}
 
 
 @final
 class Probes:
-    """The answers of a `Health` and of the metrics; see `serving.ProbeServer`."""
+    """The answers of a `Health` and of the metrics; see `ProbeServer`."""
 
     def __init__(self, health: Health, metrics: Exposition) -> None:
         self._health = health
