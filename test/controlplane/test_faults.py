@@ -168,7 +168,8 @@ def settled(informer: Informer) -> Callable[[], bool]:
 async def test_api_server_killed_mid_watch(world: World) -> None:
     """SIGKILL, changes as soon as it is back: each is told once, and what stayed is not.
 
-    A server that has just started knows no history: the watch is refused, and a list tells.
+    A server that has just started knows no history but what happened last: where that is what we
+    know, the watch goes on, and else a list tells.
     """
     client = Interposed(world.client)
     informer = world.informer(client=client)
@@ -186,7 +187,8 @@ async def test_api_server_killed_mid_watch(world: World) -> None:
         await world.settle(informer, witness)
 
     assert (degraded.verb, degraded.since is None) == (ReadVerb.WATCH, False)
-    assert (client.lists, client.pages) == (2, 0)
+    assert client.lists in (1, 2)
+    assert client.pages == 0
     told = [(type(each), each.object.meta.name) for each in witness.told[3:]]
     assert told == [(Deleted, "a"), (Created, "d")]
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import timedelta
-from itertools import islice
 from typing import Final, Protocol, TypeAlias, final
 
 import structlog
@@ -87,14 +86,14 @@ class Latecomer:
 
     def tell_more(self, most: int) -> bool:
         """Tell of so many objects more; return whether that was the last of them."""
-        told = 0
-        for stored in islice(self._past, most):
+        for _ in range(most):
+            # Asked for each time: an event may have put another in its place.
+            stored = next(self._past, None)
+            if stored is None:
+                self._all_told.set()
+                return True
             _call(self._handler, Created(stored, initial=True))
-            told += 1
-        if told == most:
-            return False
-        self._all_told.set()
-        return True
+        return False
 
     def __call__(self, event: Event) -> None:
         """Tell of what happens meanwhile."""

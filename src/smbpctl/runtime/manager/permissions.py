@@ -18,7 +18,7 @@ from smbpctl.runtime.preflight import (
     watch_permissions,
 )
 
-_LOOK_AGAIN = timedelta(seconds=30)
+_LOOK_AGAIN = timedelta(seconds=10)
 
 _log = structlog.get_logger(__name__)
 
