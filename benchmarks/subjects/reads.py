@@ -67,7 +67,6 @@ class _Memory:
         resource_version: str,
         initial_events: bool = False,
         timeout: timedelta,
-        read_timeout: timedelta,
         gathers: Callable[[], bool] | None = None,
     ) -> Chunks:
         """Open a stream on which nothing comes; there is no list as a stream."""

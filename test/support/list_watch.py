@@ -200,7 +200,6 @@ class ModelServer:
         resource_version: str,
         initial_events: bool = False,
         timeout: timedelta,
-        read_timeout: timedelta,
         gathers: Callable[[], bool] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a watch behind `resource_version`, unless a fault is chosen."""

@@ -76,7 +76,6 @@ class ScriptedClient:
         resource_version: str,
         initial_events: bool = False,
         timeout: timedelta,
-        read_timeout: timedelta,
         gathers: Callable[[], bool] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Play the next watch; an error as its first part is raised on entering."""

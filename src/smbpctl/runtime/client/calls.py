@@ -87,7 +87,7 @@ class WatchCall:
     resource_version: str
     initial_events: bool = False
     timeout: timedelta
-    read_timeout: timedelta
+    read_timeout: timedelta | None = None
     gathers: Callable[[], bool] | None = None
     """Asked before each chunk: whether to wait some milliseconds for much (never)."""
 

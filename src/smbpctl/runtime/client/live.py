@@ -152,12 +152,13 @@ class Client:
         resource_version: str,
         initial_events: bool = False,
         timeout: timedelta,
-        read_timeout: timedelta,
+        read_timeout: timedelta | None = None,
         gathers: Callable[[], bool] | None = None,
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a watch with bookmarks; the block gets raw chunks, cut anywhere.
 
-        The server ends the stream after `timeout`; `read_timeout` is the longest silence. With
+        The server ends the stream after `timeout`; `read_timeout` is the longest silence
+        (None: whoever reads notices it himself, for less than a timer with each chunk). With
         `initial_events` everything there is comes first, as ADDED events up to a bookmark that
         says so; servers without WatchList refuse that as Invalid or BadRequest. While `gathers`
         says so, a chunk is some milliseconds late, so that there is more in it.

@@ -42,12 +42,11 @@ class ListWatchClient(Protocol):
         resource_version: str,
         initial_events: bool = False,
         timeout: timedelta,
-        read_timeout: timedelta,
         gathers: Callable[[], bool] | None = None,
     ) -> Chunks:
         """Open a watch with bookmarks; raise ApiStatusError on entering when it is refused.
 
-        The server ends the stream after `timeout`; `read_timeout` is the longest silence. With
+        The server ends the stream after `timeout`; silence is noticed by whoever reads. With
         `initial_events` and no `resource_version` everything there is comes first, as ADDED
         events of a consistent read, up to a bookmark that says so. While `gathers` says so, the
         reader would rather wait some milliseconds for much than be woken for little.

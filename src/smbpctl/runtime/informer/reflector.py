@@ -230,8 +230,6 @@ class Reflector:
             timeout=timedelta(
                 seconds=self._random.uniform(shortest.total_seconds(), longest.total_seconds())
             ),
-            # A little more: silence is noticed here first, and told from a broken connection.
-            read_timeout=self._stall_after + timedelta(seconds=10),
         )
 
     async def _consume(

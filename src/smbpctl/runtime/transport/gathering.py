@@ -9,10 +9,10 @@ from typing import Final, Protocol
 
 from smbpctl.runtime.clock import LoopClock
 
-ENOUGH: Final = 128 * 1024
+ENOUGH: Final = 256 * 1024
 """How many bytes wake the reader at once."""
 
-LONGEST: Final = timedelta(milliseconds=10)
+LONGEST: Final = timedelta(milliseconds=20)
 """How long fewer bytes are kept back."""
 
 # Elsewhere a reader that waits is not woken when the mark is lowered below what is there.
